@@ -1,0 +1,135 @@
+"""What the session asks of an engine. DuckDB is the first implementation, Spark SQL the second."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from signatures.catalog import Catalog
+from signatures.model import InputIdentity, InputVersion
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputColumn:
+    """A column of a result, named and typed as the engine's own DESCRIBE gives it."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredColumn:
+    """How one output column lies in a view's files.
+
+    ``stored_name`` is the column's name in the file, ``type`` the engine's type that reading must
+    give back, ``stored_type`` the type it has in the file (HUGEINT lies there as DECIMAL(38,0)).
+    """
+
+    stored_name: str
+    type: str
+    stored_type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpoolRequest:
+    """Write the rows of ``sql`` under ``directory``, which does not exist yet.
+
+    ``sort_columns`` are (ordinal of the output column, "asc" or "desc"); ``ordered`` says that the
+    order of the rows has to survive (a whole statement with ORDER BY).
+    """
+
+    sql: str
+    directory: Path
+    ordered: bool = False
+    sort_columns: tuple[tuple[int, str], ...] = ()
+    parameters: Sequence[object] | Mapping[str, object] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spooled:
+    """What was written."""
+
+    columns: tuple[StoredColumn, ...]
+    rows: int
+    size_bytes: int
+    checksum: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operator:
+    """One executed operator of a profile.
+
+    ``seconds`` is exclusive CPU time; ``scans`` are the base tables read at or below it, as a sorted
+    tuple with repetitions (common subplans followed); ``filters`` the scan filters as text.
+    """
+
+    name: str
+    seconds: float
+    rows: int
+    scans: tuple[str, ...]
+    filters: tuple[str, ...]
+    children: tuple[Operator, ...]
+
+    def inclusive_seconds(self) -> float:
+        """Seconds of this operator and of everything below it."""
+        return self.seconds + sum(child.inclusive_seconds() for child in self.children)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """A measured execution of one statement."""
+
+    elapsed_seconds: float
+    cpu_seconds: float
+    rows: int
+    root: Operator
+
+
+class Engine(Protocol):
+    """One wrapped connection, as the session sees it. Methods raise the engine's own errors."""
+
+    name: str
+    dialect: str
+    """The sqlglot dialect that parses its statements."""
+
+    def catalog(self) -> Catalog:
+        """Names as the connection sees them now; the same object while nothing changed."""
+        ...
+
+    def environment(self) -> str:
+        """Engine, its major version and every session setting that changes results, as one line."""
+        ...
+
+    def versions(self, inputs: Iterable[InputIdentity]) -> Mapping[InputIdentity, InputVersion | None]:
+        """The version of each input now; None where it cannot be told."""
+        ...
+
+    def in_transaction(self) -> bool:
+        """Whether an explicit transaction is open on the connection."""
+        ...
+
+    def describe(self, sql: str) -> tuple[OutputColumn, ...]:
+        """Names and types of a SELECT's output, without running it."""
+        ...
+
+    def can_spool(self, columns: Sequence[OutputColumn]) -> str | None:
+        """None where rows of these types survive a view exactly; else the type that does not."""
+        ...
+
+    def spool(self, request: SpoolRequest) -> Spooled:
+        """Write a view's files. On any error nothing is left in ``request.directory``."""
+        ...
+
+    def scan(self, directory: Path, columns: Sequence[tuple[StoredColumn, str]], *, ordered: bool) -> str:
+        """SQL of a SELECT that reads a view: (stored column, output name) pairs in order.
+
+        The engine's types come back exactly. Only the renderer's quoting reaches the text.
+        """
+        ...
+
+    def profile(self, sql: str) -> Profile:
+        """Run a SELECT to its end with profiling on, discard its rows, return what was measured."""
+        ...
