@@ -90,3 +90,7 @@ class Catalog(Protocol):
     def function(self, name: str) -> FunctionFacts | None:
         """Facts of a function, or None where the engine does not know the name."""
         ...
+
+    def source_columns(self, text: str) -> tuple[ColumnFacts, ...] | None:
+        """Columns of ``SELECT * FROM <text>``, where text reads files; None where it fails."""
+        ...

@@ -1,0 +1,487 @@
+"""Binds sqlglot's scalar expressions to our own: with ``queries`` the only reader of sqlglot's trees.
+
+Functions keep the name that the text gives them, because the parser maps several functions to one class.
+A node that is not known here is not understood, and what contains it is opaque.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from sqlglot import exp
+
+from signatures import eligibility
+from signatures.eligibility import NotUnderstood
+from signatures.expressions import (
+    Call,
+    Expression,
+    LambdaExpression,
+    LambdaParameter,
+    Literal,
+    OrderKey,
+    Parameter,
+    SubqueryExpression,
+    walk,
+)
+from signatures.model import Reason
+from signatures.parsing.context import CallUse, ColumnUse, Context
+from signatures.parsing.functions import FunctionNames
+from signatures.parsing.scopes import Scope, fields, resolve
+from signatures.parsing.types import type_text
+from signatures.plan import BoundQuery
+
+BindQuery = Callable[[exp.Expr, "Scope | None", str], BoundQuery]
+
+_WORD = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
+
+_PLAIN = (
+    exp.Func,
+    exp.Binary,
+    exp.Unary,
+    exp.Between,
+    exp.Tuple,
+    exp.Interval,
+    exp.Bracket,
+    exp.Slice,
+    exp.AtTimeZone,
+    exp.Null,
+    exp.Boolean,
+    exp.If,
+    exp.IgnoreNulls,
+    exp.RespectNulls,
+    exp.PropertyEQ,
+    exp.Is,
+)
+_DENIED = (
+    exp.Unnest,
+    exp.Explode,
+    exp.Columns,
+    exp.JSONExtract,
+    exp.JSONExtractScalar,
+    exp.Alias,
+    exp.Dot,
+    exp.SessionParameter,
+    exp.Distinct,
+    exp.Star,
+    exp.MatchAgainst,
+)
+_OTHER_STRINGS = (exp.RawString, exp.ByteString, exp.HexString, exp.BitString, exp.National, exp.UnicodeString)
+_COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
+_NEGATED = {"eq": "neq", "neq": "eq", "lt": "gte", "gte": "lt", "gt": "lte", "lte": "gt"}
+WINDOW = "window:"
+AGGREGATE = "aggregate:"
+
+
+def is_aggregate(expression: Expression) -> bool:
+    """Whether an expression is a call of an aggregate, not of a window."""
+    return isinstance(expression, Call) and expression.name.startswith(AGGREGATE)
+
+
+def is_window(expression: Expression) -> bool:
+    """Whether an expression is a window call."""
+    return isinstance(expression, Call) and expression.name.startswith(WINDOW)
+
+
+def conjuncts_of(node: exp.Expr) -> list[exp.Expr]:
+    """Operands of nested ANDs, parentheses taken off, in the order of the text."""
+    plain = node
+    while isinstance(plain, exp.Paren):
+        plain = plain.this
+    if isinstance(plain, exp.And):
+        return [*conjuncts_of(plain.this), *conjuncts_of(plain.expression)]
+    return [node]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpressionBinder:
+    """Binds the expressions of one clause of one block."""
+
+    context: Context
+    scope: Scope
+    bind_query: BindQuery
+    functions: FunctionNames
+    aliases: str = "no"
+    lambdas: tuple[tuple[str, ...], ...] = ()
+    windows: tuple[tuple[str, exp.Window], ...] = ()
+
+    def bind(self, node: exp.Expr) -> Expression:
+        """The expression of a node.
+
+        Raises:
+            NotUnderstood: where any part of it is not known here.
+        """
+        match node:
+            case exp.Paren():
+                return self.bind(node.this)
+            case exp.Column():
+                return self._column(node)
+            case exp.Identifier():
+                return self._lambda_parameter(node.name.lower())
+            case exp.Literal():
+                return _literal(node)
+            case exp.Placeholder():
+                return _parameter(node)
+            case exp.And() | exp.Or():
+                return self._connector(node)
+            case exp.Not():
+                return _negate(self.bind(node.this))
+            case exp.Between():
+                return self._between(node)
+            case exp.In():
+                return self._in(node)
+            case exp.Exists():
+                return SubqueryExpression("exists", self._query(node.this))
+            case exp.Subquery() | exp.Select() | exp.SetOperation():
+                return SubqueryExpression("scalar", self._query(node))
+            case exp.Cast():
+                return self._cast(node)
+            case exp.Window():
+                return self._window(node)
+            case exp.Filter():
+                return self._filter(node)
+            case exp.Lambda():
+                return self._lambda(node)
+            case exp.Comprehension():
+                return self._comprehension(node)
+            case exp.Dot():
+                return self._dot(node)
+            case exp.Collate():
+                return Call("collate", (self.bind(node.this),), (("collation", node.expression.name),))
+            case exp.Array() if node.expressions and isinstance(node.expressions[0], exp.Query):
+                return SubqueryExpression("array", self._query(node.expressions[0]))
+            case exp.Array() if len(node.expressions) == 1 and isinstance(
+                node.expressions[0], exp.Comprehension
+            ):
+                return self.bind(node.expressions[0])
+            case _ if isinstance(node, _OTHER_STRINGS):
+                return Literal(node.key, str(node.this))
+            case _ if isinstance(node, _COMPARISONS) and isinstance(node.expression, exp.Any | exp.All):
+                return self._quantified(node)
+            case _ if isinstance(node, _PLAIN) and not isinstance(node, _DENIED):
+                return self._plain(node)
+            case _:
+                raise NotUnderstood(f"{node.key} expression")
+
+    def order(self, node: exp.Expr) -> tuple[OrderKey, ...]:
+        """Keys of an ORDER BY inside a call."""
+        return tuple(self.order_key(key, self.bind(key.this)) for key in node.expressions)
+
+    def order_key(self, node: exp.Expr, expression: Expression) -> OrderKey:
+        """Direction and place of NULLs of one key."""
+        if not isinstance(node, exp.Ordered) or node.args.get("with_fill"):
+            raise NotUnderstood("ORDER BY key")
+        nulls_first = node.args.get("nulls_first")
+        return OrderKey(expression, bool(node.args.get("desc")), bool(nulls_first))
+
+    def _query(self, node: exp.Expr) -> BoundQuery:
+        return self.bind_query(node, self.scope, "subquery")
+
+    def _column(self, node: exp.Column) -> Expression:
+        if isinstance(node.this, exp.Star) or node.args.get("join_mark"):
+            raise NotUnderstood("* inside an expression")
+        identifiers = [part for part in node.parts if isinstance(part, exp.Identifier)]
+        if len(identifiers) != len(node.parts):
+            raise NotUnderstood("column name")
+        parts = tuple(identifier.name.lower() for identifier in identifiers)
+        parameter = self._find_lambda(parts[0])
+        if parameter is not None:
+            return fields(parameter, parts[1:])
+        found = resolve(self.scope, parts, aliases=self.aliases)
+        if not found.is_alias and self.context.recording:
+            self._use(identifiers[: found.parts], found.scope.block, found.expression)
+        return fields(found.expression, parts[found.parts :])
+
+    def _use(self, identifiers: Sequence[exp.Identifier], block: int, expression: Expression) -> None:
+        first, last = identifiers[0].meta.get("start"), identifiers[-1].meta.get("end")
+        if not isinstance(first, int) or not isinstance(last, int):
+            raise NotUnderstood("column without a place in the text")
+        self.context.uses.append(ColumnUse(first, last + 1, block, expression))
+
+    def _find_lambda(self, name: str) -> LambdaParameter | None:
+        for depth, names in enumerate(reversed(self.lambdas)):
+            if name in names:
+                return LambdaParameter(depth, names.index(name))
+        return None
+
+    def _lambda_parameter(self, name: str) -> Expression:
+        found = self._find_lambda(name)
+        if found is None:
+            raise NotUnderstood(f"name {name}")
+        return found
+
+    def _connector(self, node: exp.Connector) -> Expression:
+        """Flattened without recursion: chains of ORs can be thousands long."""
+        kind: type[exp.Expr] = type(node)
+        operands: list[exp.Expr] = []
+        stack: list[exp.Expr] = [node]
+        while stack:
+            current = stack.pop()
+            if isinstance(current, exp.Paren):
+                stack.append(current.this)
+            elif type(current) is kind:
+                stack += [current.args["expression"], current.this]
+            else:
+                operands.append(current)
+        return Call(node.key, tuple(self.bind(operand) for operand in operands))
+
+    def _between(self, node: exp.Between) -> Expression:
+        if node.args.get("symmetric"):
+            raise NotUnderstood("BETWEEN SYMMETRIC")
+        value = self.bind(node.this)
+        low, high = self.bind(node.args["low"]), self.bind(node.args["high"])
+        return Call("and", (Call("gte", (value, low)), Call("lte", (value, high))))
+
+    def _in(self, node: exp.In) -> Expression:
+        operand = self.bind(node.this)
+        query = node.args.get("query")
+        if query is not None:
+            return SubqueryExpression("in", self._query(query), operand)
+        if node.args.get("unnest") or node.args.get("field") or not node.expressions:
+            raise NotUnderstood("IN without a list or a query")
+        return Call("in_list", (operand, *(self.bind(member) for member in node.expressions)))
+
+    def _quantified(self, node: exp.Binary) -> Expression:
+        quantifier = node.expression
+        query = quantifier.this
+        while isinstance(query, exp.Paren):
+            query = query.this
+        if not isinstance(query, exp.Query):
+            raise NotUnderstood("ANY or ALL over a list")
+        return SubqueryExpression(
+            quantifier.key, self._query(query), self.bind(node.this), comparison=f"-{node.key}"
+        )
+
+    def _cast(self, node: exp.Cast) -> Expression:
+        if any(node.args.get(key) for key in ("format", "action", "default")):
+            raise NotUnderstood("CAST with a format")
+        return Call(node.key, (self.bind(node.this),), (("to", type_text(node.args["to"])),))
+
+    def _dot(self, node: exp.Dot) -> Expression:
+        if not isinstance(node.expression, exp.Identifier):
+            raise NotUnderstood("call behind a dot")
+        return fields(self.bind(node.this), (node.expression.name.lower(),))
+
+    def _lambda(self, node: exp.Lambda) -> Expression:
+        names = tuple(part.name.lower() for part in node.expressions)
+        inner = replace(self, lambdas=(*self.lambdas, names))
+        return LambdaExpression(len(names), inner.bind(node.this))
+
+    def _comprehension(self, node: exp.Comprehension) -> Expression:
+        if node.args.get("position"):
+            raise NotUnderstood("list comprehension with a position")
+        name = node.expression.name.lower()
+        inner = replace(self, lambdas=(*self.lambdas, (name,)))
+        parts: list[Expression] = [
+            self.bind(node.args["iterator"]),
+            LambdaExpression(1, inner.bind(node.this)),
+        ]
+        if node.args.get("condition"):
+            parts.append(LambdaExpression(1, inner.bind(node.args["condition"])))
+        return Call("comprehension", tuple(parts))
+
+    def _plain(self, node: exp.Expr) -> Expression:
+        """A function or operator with nothing special to it: every argument is kept, in order."""
+        name = self._name(node)
+        arguments: list[Expression] = []
+        shape: list[str] = []
+        options: list[tuple[str, str]] = []
+        order: tuple[OrderKey, ...] = ()
+        for key, value in node.args.items():
+            if value is None or value is False or value == []:
+                continue
+            if key == "this" and isinstance(value, exp.Order):
+                order = self.order(value)
+                value = value.this
+            if key == "this" and isinstance(value, exp.Distinct) and not value.args.get("on"):
+                options.append(("distinct", "true"))
+                value = value.expressions
+            if isinstance(value, exp.Star) and isinstance(node, exp.Count):
+                options.append(("star", "true"))
+            elif isinstance(value, list):
+                arguments += [self.bind(part) for part in value]
+                shape.append(f"{key}*{len(value)}")
+            elif isinstance(value, exp.Var):
+                options.append((key, value.name.lower()))
+            elif isinstance(value, exp.DataType):
+                options.append((key, type_text(value)))
+            elif isinstance(value, exp.Identifier) and isinstance(node, exp.PropertyEQ):
+                options.append((key, value.name))
+            elif isinstance(value, exp.Expr):
+                arguments.append(self.bind(value))
+                shape.append(key)
+            elif isinstance(value, str | bool | int):
+                if not (isinstance(node, exp.Anonymous) and key == "this"):
+                    options.append((key, str(value)))
+            else:
+                raise NotUnderstood(f"argument {key} of {node.key}")
+        if shape not in ([], ["this"], ["this", "expression"]):
+            options.append(("shape", " ".join(shape)))
+        call = Call(name, tuple(arguments), tuple(options), order)
+        return self._function(node, call) if isinstance(node, exp.Func) else call
+
+    def _name(self, node: exp.Expr) -> str:
+        """The function's name as the text has it; of operators, the name of the class."""
+        if isinstance(node, exp.Anonymous):
+            return str(node.this).lower()
+        start, end = node.meta.get("start"), node.meta.get("end")
+        if isinstance(node, exp.Func) and isinstance(start, int) and isinstance(end, int):
+            word = self.context.text[start : end + 1].strip('"')
+            if _WORD.fullmatch(word):
+                return word.lower()
+        return node.key
+
+    def _function(self, node: exp.Func, call: Call) -> Expression:
+        facts = self.functions.look_up(call.name, grammar=isinstance(node, exp.Connector | exp.Case | exp.If))
+        hazards = facts.hazards
+        if facts.is_aggregate:
+            distinct = ("distinct", "true") in call.options
+            hazards += _aggregate_hazards(call, distinct=distinct)
+        named = replace(
+            call,
+            name=AGGREGATE + call.name if facts.is_aggregate else call.name,
+            hazards=hazards,
+            options=call.options + facts.options,
+        )
+        if facts.is_aggregate:
+            self._note_call(node, named)
+        return named
+
+    def _note_call(self, node: exp.Expr, call: Expression) -> None:
+        start = node.meta.get("start")
+        if self.context.recording and isinstance(start, int):
+            self.context.calls.append(CallUse(start, self.scope.block, call))
+
+    def _filter(self, node: exp.Filter) -> Expression:
+        call = self.bind(node.this)
+        if not isinstance(call, Call) or not is_aggregate(call):
+            raise NotUnderstood("FILTER on something else than an aggregate")
+        condition = self.bind(node.expression.this)
+        filtered = replace(
+            call, arguments=(*call.arguments, condition), options=(*call.options, ("filter", "true"))
+        )
+        if self.context.recording and self.context.calls and self.context.calls[-1].expression is call:
+            self.context.calls[-1] = replace(self.context.calls[-1], expression=filtered)
+        elif self.context.recording:
+            raise NotUnderstood("FILTER with nested aggregates")
+        return filtered
+
+    def _window(self, node: exp.Window) -> Expression:
+        noted = len(self.context.calls)
+        call = self.bind(node.this)
+        self.context.calls[noted:] = [
+            use for use in self.context.calls[noted:] if use.expression is not call
+        ]
+        while isinstance(call, Call) and call.name in ("ignorenulls", "respectnulls"):
+            inner = call.arguments[0]
+            if not isinstance(inner, Call):
+                raise NotUnderstood("window function")
+            call = replace(inner, options=(*inner.options, ("nulls", call.name)))
+        if not isinstance(call, Call):
+            raise NotUnderstood("window function")
+        return self._over(node, call)
+
+    def _over(self, node: exp.Window, call: Call) -> Expression:
+        partition, order, frame = self._specification(node, ())
+        name = call.name.removeprefix(AGGREGATE)
+        framed = replace(
+            call,
+            name=WINDOW + name,
+            arguments=(*call.arguments, *(self.bind(part) for part in partition)),
+            options=(*call.options, ("partition", str(len(partition))), *frame),
+            hazards=tuple(h for h in call.hazards if h.code != "REUSE-103"),
+        )
+        keys = tuple(self.order_key(key, self.bind(key.this)) for key in order)
+        rows_frame = any(value == "rows" for key, value in frame if key == "kind")
+        sensitive = name in eligibility.ROW_WINDOW_FUNCTIONS or (
+            name not in eligibility.PEER_WINDOW_FUNCTIONS
+            and (rows_frame or name in eligibility.ORDER_DEPENDENT_AGGREGATES)
+        )
+        if sensitive and not keys:
+            framed = replace(framed, hazards=(*framed.hazards, eligibility.unordered_rows(f"{name}() OVER")))
+        inner_order = call.order
+        if inner_order:
+            raise NotUnderstood("ORDER BY inside a window call")
+        return replace(framed, order=keys, tie_sensitive=sensitive)
+
+    def _specification(
+        self, node: exp.Window, seen: tuple[str, ...]
+    ) -> tuple[list[exp.Expr], list[exp.Expr], tuple[tuple[str, str], ...]]:
+        """PARTITION BY, ORDER BY and frame, with a named window looked up."""
+        partition = list(node.args.get("partition_by") or [])
+        order = node.args.get("order")
+        keys = list(order.expressions) if order else []
+        frame = self._frame(node.args.get("spec"))
+        alias = node.args.get("alias")
+        if alias is not None and node.args.get("over"):
+            name = alias.name.lower()
+            base = dict(self.windows).get(name)
+            if base is None or name in seen:
+                raise NotUnderstood(f"window {name}")
+            base_partition, base_keys, base_frame = self._specification(base, (*seen, name))
+            partition = partition or base_partition
+            keys = keys or base_keys
+            frame = frame or base_frame
+        if node.args.get("first") is not None:
+            raise NotUnderstood("KEEP FIRST")
+        return partition, keys, frame
+
+    def _frame(self, spec: exp.Expr | None) -> tuple[tuple[str, str], ...]:
+        if spec is None:
+            return ()
+        found = []
+        for key, value in spec.args.items():
+            if value is None:
+                continue
+            if isinstance(value, exp.Literal):
+                found.append((key, f"{value.this}"))
+            elif isinstance(value, str):
+                found.append((key, value.lower()))
+            elif isinstance(value, exp.Var):
+                found.append((key, value.name.lower()))
+            elif isinstance(value, exp.Interval) and isinstance(value.this, exp.Literal):
+                found.append((key, f"interval {value.this.this} {value.args.get('unit')}".lower()))
+            else:
+                raise NotUnderstood("window frame")
+        return tuple(found)
+
+
+def _aggregate_hazards(call: Call, *, distinct: bool) -> tuple[Reason, ...]:
+    if call.name not in eligibility.ORDER_DEPENDENT_AGGREGATES:
+        return ()
+    keys = {key.expression for key in call.order}
+    fixed = call.name in eligibility.ORDER_FIXES and bool(keys) and call.arguments[0] in keys
+    return () if fixed and not distinct else (eligibility.order_dependent(call.name),)
+
+
+def _negate(expression: Expression) -> Expression:
+    """NOT over a comparison is the opposite comparison, also for NULL; else a plain NOT."""
+    if isinstance(expression, Call) and expression.name in _NEGATED and len(expression.arguments) == 2:
+        return replace(expression, name=_NEGATED[expression.name])
+    return Call("not", (expression,))
+
+
+def _literal(node: exp.Literal) -> Expression:
+    text = str(node.this)
+    if node.is_string:
+        return Literal("string", text)
+    if text.isdigit():
+        return Literal("integer", text)
+    if re.fullmatch(r"\d*\.\d*", text):
+        return Literal("decimal", text)
+    if re.fullmatch(r"[\d.]+[eE][+-]?\d+", text):
+        return Literal("double", text)
+    raise NotUnderstood(f"number {text}")
+
+
+def _parameter(node: exp.Placeholder) -> Expression:
+    if node.this is None:
+        raise NotUnderstood("a ? without a number")
+    name = node.this.name if isinstance(node.this, exp.Expr) else str(node.this)
+    return Parameter(name)
+
+
+def contains(expression: Expression, test: Callable[[Expression], bool]) -> bool:
+    """Whether a part of an expression passes a test; plans of subqueries are not entered."""
+    return any(test(part) for part in walk(expression))

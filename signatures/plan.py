@@ -1,0 +1,502 @@
+"""The logical plan: immutable relational operators over resolved expressions.
+
+Projection is pulled up: a relation that only computes columns leaves no node, its expressions are
+substituted where they are used. What stays are the operators that decide which rows there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from signatures.expressions import (
+    Call,
+    ColumnRef,
+    Expression,
+    OrderKey,
+    SubqueryExpression,
+    map_expression,
+    walk,
+)
+from signatures.model import InputIdentity, Reason
+
+
+Change = Callable[[Expression], Expression | None]
+"""Gives what stands in place of an expression, or None to look inside it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """A base table. Its columns are called by their lower-case names."""
+
+    relation: int
+    identity: InputIdentity
+    name: str
+    hazards: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TableFunction:
+    """A table function or a file read in FROM. ``inputs`` are the files it reads, if any."""
+
+    relation: int
+    name: str
+    arguments: tuple[Expression, ...]
+    options: tuple[tuple[str, str], ...] = ()
+    inputs: tuple[InputIdentity, ...] = ()
+    hazards: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ValuesList:
+    """Rows written out; columns are called ``o0``, ``o1``, ..."""
+
+    relation: int
+    rows: tuple[tuple[Expression, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """Inner join of all sources, filtered by all predicates: a set of each, order without meaning."""
+
+    sources: tuple[Plan, ...]
+    predicates: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """A join whose sides matter: left, full, semi, anti, asof, asof_left, apply, apply_left."""
+
+    kind: str
+    left: Plan
+    right: Plan
+    condition: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """Grouping. Keys are called ``k0``.., measures ``m0``..; ``sets`` are indices of keys per set.
+
+    Measures are not part of what decides the rows: a view may hold more of them than one reader uses.
+    """
+
+    relation: int
+    input: Plan
+    keys: tuple[Expression, ...]
+    sets: tuple[tuple[int, ...], ...] | None
+    measures: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Window calls ``w0``.. over the rows of the input; all rows and columns of it pass through."""
+
+    relation: int
+    input: Plan
+    calls: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """Computed columns ``o0``.. on the side of an outer join that can be filled with NULLs."""
+
+    relation: int
+    input: Plan
+    outputs: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Distinct:
+    """SELECT DISTINCT: one row for each combination of outputs ``o0``.."""
+
+    relation: int
+    input: Plan
+    outputs: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DistinctOn:
+    """SELECT DISTINCT ON: the first row in ``order`` for each combination of ``keys``."""
+
+    input: Plan
+    keys: tuple[Expression, ...]
+    order: tuple[OrderKey, ...]
+    tie_sensitive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SetOperation:
+    """UNION, INTERSECT, EXCEPT; ``names`` are the columns matched by BY NAME, else empty."""
+
+    relation: int
+    kind: str
+    all: bool
+    left: BoundQuery
+    right: BoundQuery
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """The first rows in ``order``. ``percent`` says that the limit is a share of the rows."""
+
+    input: Plan
+    order: tuple[OrderKey, ...]
+    limit: Expression | None
+    offset: Expression | None
+    percent: bool = False
+    tie_sensitive: bool = False
+    hazards: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """ORDER BY of a whole statement. Below the root an order without LIMIT means nothing."""
+
+    input: Plan
+    order: tuple[OrderKey, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """TABLESAMPLE or USING SAMPLE, with everything that it says."""
+
+    input: Plan
+    options: tuple[tuple[str, str], ...]
+    hazards: tuple[Reason, ...] = ()
+    tie_sensitive: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Opaque:
+    """What isn't understood. It is never equal to anything, itself included."""
+
+    relation: int
+    hazards: tuple[Reason, ...]
+
+
+Plan = (
+    Scan
+    | TableFunction
+    | ValuesList
+    | Core
+    | Join
+    | Aggregate
+    | Window
+    | Project
+    | Distinct
+    | DistinctOn
+    | SetOperation
+    | Limit
+    | Sort
+    | Sample
+    | Opaque
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """An output column. ``name`` is empty where the engine makes one up."""
+
+    name: str
+    expression: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class BoundQuery:
+    """A query expression: the rows, and the output columns computed from them in order."""
+
+    plan: Plan
+    outputs: tuple[Output, ...]
+
+
+def inputs(plan: Plan) -> tuple[Plan, ...]:
+    """Direct inputs, subqueries in expressions left out."""
+    match plan:
+        case Core(sources=sources):
+            return sources
+        case Join(left=left, right=right):
+            return (left, right)
+        case SetOperation(left=first, right=second):
+            return (first.plan, second.plan)
+        case Scan() | TableFunction() | ValuesList() | Opaque():
+            return ()
+        case _:
+            return (plan.input,)
+
+
+def expressions(plan: Plan) -> Iterator[Expression]:
+    """Expressions of this node alone."""
+    match plan:
+        case TableFunction(arguments=arguments):
+            yield from arguments
+        case ValuesList(rows=rows):
+            for row in rows:
+                yield from row
+        case Core(predicates=predicates):
+            yield from predicates
+        case Join(condition=condition):
+            yield from condition
+        case Aggregate(keys=keys, measures=measures):
+            yield from keys
+            yield from measures
+        case Window(calls=calls):
+            yield from calls
+        case Project(outputs=outputs) | Distinct(outputs=outputs):
+            yield from outputs
+        case DistinctOn(keys=keys, order=order):
+            yield from keys
+            yield from (key.expression for key in order)
+        case SetOperation(left=left, right=right):
+            yield from (output.expression for output in (*left.outputs, *right.outputs))
+        case Limit(order=order, limit=limit, offset=offset):
+            yield from (key.expression for key in order)
+            yield from (part for part in (limit, offset) if part is not None)
+        case Sort(order=order):
+            yield from (key.expression for key in order)
+        case Scan() | Sample() | Opaque():
+            return
+        case _:
+            assert_never(plan)
+
+
+def walk_plans(plan: Plan) -> Iterator[Plan]:
+    """The plan and all plans below it, those of subqueries in expressions included."""
+    stack: list[Plan] = [plan]
+    while stack:
+        node = stack.pop()
+        yield node
+        stack.extend(inputs(node))
+        for expression in expressions(node):
+            stack.extend(subplans(expression))
+
+
+def subplans(expression: Expression) -> Iterator[Plan]:
+    """Plans of the subqueries directly inside an expression."""
+    for part in walk(expression):
+        if isinstance(part, SubqueryExpression):
+            yield part.query.plan
+            for output in part.query.outputs:
+                yield from subplans(output.expression)
+
+
+def all_expressions(plan: Plan) -> Iterator[Expression]:
+    """Every expression node at or below a plan, subqueries and their outputs included."""
+    for node in walk_plans(plan):
+        for expression in expressions(node):
+            yield from deep_walk(expression)
+
+
+def deep_walk(expression: Expression) -> Iterator[Expression]:
+    """Like ``walk``, and the outputs of subqueries as well (their plans come by ``walk_plans``)."""
+    for part in walk(expression):
+        yield part
+        if isinstance(part, SubqueryExpression):
+            for output in part.query.outputs:
+                yield from deep_walk(output.expression)
+
+
+def defined_relations(plan: Plan) -> frozenset[int]:
+    """Numbers of all relations that a plan defines, also below what is visible."""
+    return frozenset(
+        node.relation
+        for node in walk_plans(plan)
+        if not isinstance(node, Core | Join | DistinctOn | Limit | Sort | Sample)
+    )
+
+
+def free_relations(plan: Plan) -> frozenset[int]:
+    """Relations that a plan refers to without defining them: not empty where it is correlated."""
+    defined = defined_relations(plan)
+    return frozenset(
+        part.relation
+        for part in all_expressions(plan)
+        if isinstance(part, ColumnRef) and part.relation not in defined
+    )
+
+
+def references(expression: Expression) -> frozenset[int]:
+    """Relations that an expression refers to, through its subqueries too."""
+    found: set[int] = set()
+    for part in deep_walk(expression):
+        if isinstance(part, ColumnRef):
+            found.add(part.relation)
+        elif isinstance(part, SubqueryExpression):
+            found |= free_relations(part.query.plan)
+            found -= defined_relations(part.query.plan)
+    return frozenset(found)
+
+
+def visible(plan: Plan) -> tuple[int, ...]:
+    """Relations whose columns the operators above may use, in the order they are written."""
+    match plan:
+        case Core(sources=sources):
+            return tuple(number for source in sources for number in visible(source))
+        case Join(kind="semi" | "anti", left=left):
+            return visible(left)
+        case Join(left=left, right=right):
+            return (*visible(left), *visible(right))
+        case Window(relation=relation, input=below):
+            return (*visible(below), relation)
+        case DistinctOn(input=below) | Limit(input=below) | Sort(input=below) | Sample(input=below):
+            return visible(below)
+        case _:
+            return (plan.relation,)
+
+
+def hazards(plan: Plan) -> tuple[Reason, ...]:
+    """Everything below that makes a plan not eligible, each reason once."""
+    found: dict[Reason, None] = {}
+    for node in walk_plans(plan):
+        if isinstance(node, Scan | TableFunction | Sample | Limit | Opaque):
+            found.update(dict.fromkeys(node.hazards))
+        for expression in expressions(node):
+            found.update(dict.fromkeys(expression_hazards(expression)))
+    return tuple(found)
+
+
+def expression_hazards(expression: Expression) -> Iterator[Reason]:
+    """Reasons inside an expression, subquery plans left out but their outputs included."""
+    for part in deep_walk(expression):
+        if not isinstance(part, ColumnRef):
+            yield from getattr(part, "hazards", ())
+
+
+def tie_sensitive(plan: Plan) -> bool:
+    """Whether rows below depend on how the engine orders rows that compare equal."""
+    return any(
+        node.tie_sensitive for node in walk_plans(plan) if isinstance(node, Limit | DistinctOn | Sample)
+    ) or any(isinstance(part, Call) and part.tie_sensitive for part in all_expressions(plan))
+
+
+def make_core(sources: Iterable[Plan], predicates: Iterable[Expression] = ()) -> Plan:
+    """An inner join with everything flattened that can be: joins inside it, and ANDs of predicates."""
+    flat: list[Plan] = []
+    found: list[Expression] = []
+    for source in sources:
+        if isinstance(source, Core):
+            flat += source.sources
+            found += source.predicates
+        else:
+            flat.append(source)
+    for predicate in predicates:
+        found += conjuncts(predicate)
+    if len(flat) == 1 and not found:
+        return flat[0]
+    return Core(tuple(flat), tuple(found))
+
+
+def conjuncts(predicate: Expression) -> tuple[Expression, ...]:
+    """Operands of nested ANDs."""
+    if isinstance(predicate, Call) and predicate.name == "and":
+        return tuple(part for argument in predicate.arguments for part in conjuncts(argument))
+    return (predicate,)
+
+
+def clone(query: BoundQuery, fresh: Callable[[], int]) -> BoundQuery:
+    """The same query with relation numbers of its own, as another reference to a CTE needs them."""
+    numbers = {old: fresh() for old in sorted(defined_relations(query.plan))}
+    for output in query.outputs:
+        for plan in subplans(output.expression):
+            numbers |= {old: fresh() for old in sorted(defined_relations(plan)) if old not in numbers}
+    return renumber_query(query, numbers)
+
+
+def renumber_query(query: BoundQuery, numbers: Mapping[int, int]) -> BoundQuery:
+    """Replace relation numbers throughout."""
+
+    def change(part: Expression) -> Expression | None:
+        if isinstance(part, ColumnRef) and part.relation in numbers:
+            return ColumnRef(numbers[part.relation], part.column)
+        return None
+
+    return rewrite_query(query, change, numbers)
+
+
+def rewrite_query(query: BoundQuery, change: Change, numbers: Mapping[int, int]) -> BoundQuery:
+    """Change expressions deeply, and the numbers that relations are defined under."""
+    outputs = (
+        Output(output.name, rewrite_expression(output.expression, change, numbers))
+        for output in query.outputs
+    )
+    return BoundQuery(rewrite_plan(query.plan, change, numbers), tuple(outputs))
+
+
+def rewrite_expression(expression: Expression, change: Change, numbers: Mapping[int, int]) -> Expression:
+    """Change an expression and the plans of its subqueries."""
+    return map_expression(expression, change, lambda query: rewrite_query(query, change, numbers))
+
+
+def rewrite_plan(plan: Plan, change: Change, numbers: Mapping[int, int]) -> Plan:
+    """Change all expressions at and below a plan."""
+    if isinstance(plan, SetOperation):
+        return replace(
+            plan,
+            relation=numbers.get(plan.relation, plan.relation),
+            left=rewrite_query(plan.left, change, numbers),
+            right=rewrite_query(plan.right, change, numbers),
+        )
+    changed = map_plan(
+        plan,
+        lambda part: rewrite_expression(part, change, numbers),
+        lambda below: rewrite_plan(below, change, numbers),
+    )
+    if isinstance(changed, Core | Join | DistinctOn | Limit | Sort | Sample):
+        return changed
+    return replace(changed, relation=numbers.get(changed.relation, changed.relation))
+
+
+def map_plan(
+    plan: Plan, change: Callable[[Expression], Expression], change_input: Callable[[Plan], Plan]
+) -> Plan:
+    """Rebuild one node with changed expressions and inputs (set operations keep theirs)."""
+
+    def keys(order: tuple[OrderKey, ...]) -> tuple[OrderKey, ...]:
+        return tuple(replace(key, expression=change(key.expression)) for key in order)
+
+    def each(parts: tuple[Expression, ...]) -> tuple[Expression, ...]:
+        return tuple(change(part) for part in parts)
+
+    match plan:
+        case Scan() | Opaque() | SetOperation():
+            return plan
+        case TableFunction():
+            return replace(plan, arguments=each(plan.arguments))
+        case ValuesList():
+            return replace(plan, rows=tuple(each(row) for row in plan.rows))
+        case Core():
+            return Core(tuple(change_input(source) for source in plan.sources), each(plan.predicates))
+        case Join():
+            return replace(
+                plan,
+                left=change_input(plan.left),
+                right=change_input(plan.right),
+                condition=each(plan.condition),
+            )
+        case Aggregate():
+            return replace(
+                plan, input=change_input(plan.input), keys=each(plan.keys), measures=each(plan.measures)
+            )
+        case Window():
+            return replace(plan, input=change_input(plan.input), calls=each(plan.calls))
+        case Project() | Distinct():
+            return replace(plan, input=change_input(plan.input), outputs=each(plan.outputs))
+        case DistinctOn():
+            return replace(
+                plan, input=change_input(plan.input), keys=each(plan.keys), order=keys(plan.order)
+            )
+        case Limit():
+            return replace(
+                plan,
+                input=change_input(plan.input),
+                order=keys(plan.order),
+                limit=None if plan.limit is None else change(plan.limit),
+                offset=None if plan.offset is None else change(plan.offset),
+            )
+        case Sort():
+            return replace(plan, input=change_input(plan.input), order=keys(plan.order))
+        case Sample():
+            return replace(plan, input=change_input(plan.input))
+        case _:
+            assert_never(plan)
