@@ -61,7 +61,10 @@ class OperandKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FromItem:
-    """One item of a FROM clause, as split at the commas and joins outside of parentheses."""
+    """One item of a FROM clause, as split at the commas and joins outside of parentheses.
+
+    JOIN binds tighter than the comma: the left side of a join is what follows the last comma before it.
+    """
 
     span: Span
     """The table expression with its alias; LATERAL included."""

@@ -10,16 +10,15 @@ import re
 from bisect import bisect_left
 from typing import TYPE_CHECKING
 
-from sqlglot import Dialect
+from sqlglot import Dialect, TokenType
 from sqlglot.errors import SqlglotError
-from sqlglot.tokens import TokenType
 
 from signatures.parsing.layout_model import LayoutError, Span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlglot.tokens import Token
+    from sqlglot import Token
 
 DIALECTS = frozenset({"duckdb", "spark"})
 """Dialects whose use of keywords as names was looked into."""
@@ -65,22 +64,29 @@ _CLOSING = {
     TokenType.R_BRACKET: TokenType.L_BRACKET,
     TokenType.R_BRACE: TokenType.L_BRACE,
 }
-_BEFORE_NAME = frozenset({TokenType.DOT, TokenType.ALIAS})
+_BEFORE_NAME = frozenset({TokenType.DOT, TokenType.ALIAS, TokenType.PARAMETER})
 _QUERY_STARTS = frozenset({TokenType.SELECT, TokenType.WITH})
 _OTHER_STARTS = frozenset(
     {TokenType.PIVOT, TokenType.UNPIVOT, TokenType.DESCRIBE, TokenType.SUMMARIZE, TokenType.SHOW}
 )
+_ALSO_NAMES = JOIN_WORDS | _OTHER_STARTS | {TokenType.TABLE, TokenType.VALUES}
 _BEFORE_QUERY = frozenset(
     {TokenType.FROM, TokenType.JOIN, TokenType.COMMA, TokenType.L_PAREN, TokenType.IN, TokenType.EXISTS}
     | {TokenType.ALIAS, TokenType.ALL, TokenType.DISTINCT, TokenType.SELECT}
     | SET_OPERATORS
 )
+_JOINED_NUMBER = re.compile(r"\b\d\w*\.[a-z_]", re.IGNORECASE)
 _SPLIT_KEYWORD = re.compile(r"\b(?:group|order|partition)\s*(?:/\*|--)", re.IGNORECASE)
+
+_SPLIT_KEYWORDS = frozenset({("GROUP", "BY"), ("ORDER", "BY"), ("PARTITION", "BY")})
 
 
 def _tokenize(sql: str, dialect: str) -> list[Token]:
     if dialect not in DIALECTS:
         raise LayoutError(f"found dialect {dialect!r}, expected one of {sorted(DIALECTS)}")
+    if dialect == "spark" and _JOINED_NUMBER.search(sql):
+        # 1.FROM is one token to the tokenizer and two to the engine.
+        raise LayoutError("found a number joined to a word, expected a blank between them")
     try:
         tokens = Dialect.get_or_raise(dialect).tokenize(sql)
     except SqlglotError as error:
@@ -194,8 +200,8 @@ class TokenRow:
         following = self.type_at(index + 1)
         if kind in _QUERY_STARTS:
             return True
-        if kind == TokenType.FROM:  # trim(FROM x) is a call
-            return before in _BEFORE_QUERY or index == 0 or self.upper(index - 2) != "TRIM"
+        if kind == TokenType.FROM:
+            return before != NAME  # trim(FROM x) is a call
         if kind == TokenType.VALUES:
             return following == TokenType.L_PAREN
         if kind == TokenType.TABLE:
@@ -225,13 +231,15 @@ class TokenRow:
                     self._query_set.add(opening)
             elif kind == TokenType.SEMICOLON or kind in (TokenType.BLOCK_START, TokenType.BLOCK_END):
                 raise self.error(index, "one statement without templates")
-            elif kind in JOIN_WORDS and index and types[index - 1] in _BEFORE_NAME:
-                types[index] = NAME
+            elif index and types[index - 1] in _BEFORE_NAME and kind in _ALSO_NAMES:
+                # CREATE TABLE t AS VALUES, AS TABLE u, AS PIVOT u: no names.
+                if kind in JOIN_WORDS or types[index - 1] != TokenType.ALIAS:
+                    types[index] = NAME
         if open_levels:
             raise self.error(open_levels[-1], "parentheses that match")
 
     def _is_name(self, index: int) -> bool:
-        """Keywords behind a dot, behind AS or in ``IS DISTINCT FROM`` start nothing here."""
+        """Keywords behind a dot, behind AS, behind ``$`` or in ``IS DISTINCT FROM`` start nothing here."""
         if not index:
             return False
         before = self.types[index - 1]
@@ -274,6 +282,6 @@ class TokenRow:
     def _refuse_split_keywords(self) -> None:
         """GROUP /* why */ BY is two tokens to the tokenizer and one clause to the engine."""
         for index in range(len(self.types) - 1):
-            if self.types[index] == NAME and self.upper(index + 1) == "BY":
-                if self.upper(index) in ("GROUP", "ORDER", "PARTITION"):
-                    raise self.error(index, "no comment inside of the keywords")
+            words = (self.upper(index), self.upper(index + 1))
+            if self.types[index] == NAME and words in _SPLIT_KEYWORDS:
+                raise self.error(index, "no comment inside of the keywords")
