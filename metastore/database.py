@@ -1,0 +1,161 @@
+"""The connection to Postgres: pool, timeouts, transactions, and errors in this package's words."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import psycopg.errors
+from sqlalchemy import URL, Connection, create_engine
+from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from metastore.errors import AccessDenied, InvalidRecord, MetastoreError, Unreachable
+
+CONNECT_SECONDS: Final = 3
+STATEMENT_SECONDS: Final = 5
+RETRY_AFTER_SECONDS: Final = 5.0
+"""For so long after a failed connection every call fails at once instead of waiting again."""
+
+_POOL_SIZE: Final = 5
+_POOL_OVERFLOW: Final = 15
+
+_CONNECTION_LOST: Final = (
+    psycopg.errors.AdminShutdown,
+    psycopg.errors.CrashShutdown,
+    psycopg.errors.CannotConnectNow,
+    psycopg.errors.IdleInTransactionSessionTimeout,
+)
+_REFUSED: Final = (
+    psycopg.errors.InsufficientPrivilege,
+    psycopg.errors.InvalidAuthorizationSpecification,
+    psycopg.errors.InvalidPassword,
+)
+
+
+class Database:
+    """One Postgres database. Everything it raises is a ``MetastoreError``.
+
+    Args:
+        url: an address with the driver ``postgresql+psycopg``. Its own ``connect_timeout`` and
+            ``options`` win over ours.
+        clock: monotonic seconds; given in tests.
+    """
+
+    def __init__(self, url: URL, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.name: Final = url.render_as_string(hide_password=True)
+        self._clock = clock
+        self._down_until: float | None = None
+        self._engine = create_engine(
+            url,
+            pool_size=_POOL_SIZE,
+            max_overflow=_POOL_OVERFLOW,
+            pool_timeout=CONNECT_SECONDS,
+            connect_args=_connect_arguments(url, statement_seconds=STATEMENT_SECONDS),
+        )
+        self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection outside any transaction, so that one statement is one round trip."""
+        with self._translated(), self._reading.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A connection in a transaction that commits at the end, or rolls back on any error."""
+        with self._translated(), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def migrating(self) -> Iterator[Connection]:
+        """Like ``writing``, on a connection of its own and with time enough to change large tables."""
+        engine = create_engine(
+            self._engine.url,
+            pool_size=1,
+            connect_args=_connect_arguments(self._engine.url, statement_seconds=0),
+        )
+        try:
+            with self._translated(), engine.begin() as connection:
+                yield connection
+        finally:
+            engine.dispose()
+
+    def close(self) -> None:
+        """Close every connection that is not in use."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        self._fail_fast()
+        try:
+            yield
+        except MetastoreError:
+            raise
+        except PoolTimeoutError as error:
+            raise Unreachable(
+                f"metastore {self.name}: no free connection within {CONNECT_SECONDS} s; "
+                "use fewer threads per metastore"
+            ) from error
+        except (DBAPIError, DisconnectionError) as error:
+            raise self._in_our_words(error) from error
+        except SQLAlchemyError as error:
+            raise MetastoreError(f"metastore {self.name}: {_first_line(error)}; report this") from error
+        else:
+            self._down_until = None
+
+    def _fail_fast(self) -> None:
+        if self._down_until is not None and self._clock() < self._down_until:
+            raise Unreachable(
+                f"metastore {self.name}: connection failed less than {RETRY_AFTER_SECONDS:g} s ago; "
+                "reuse resumes by itself once it answers"
+            )
+
+    def _in_our_words(self, error: DBAPIError | DisconnectionError) -> MetastoreError:
+        cause = getattr(error, "orig", None)
+        found = _first_line(cause or error)
+        if isinstance(cause, psycopg.errors.QueryCanceled):
+            return Unreachable(
+                f"metastore {self.name}: no answer within {STATEMENT_SECONDS} s; "
+                "look for long transactions on the server"
+            )
+        if isinstance(cause, _REFUSED) or "authentication failed" in found:
+            return AccessDenied(
+                f"metastore {self.name}: {found}; "
+                f"correct the credentials, or grant the user CREATE on the database"
+            )
+        if isinstance(cause, psycopg.DataError | psycopg.IntegrityError):
+            return InvalidRecord(f"metastore {self.name} refused a record: {found}; correct the record")
+        if _connection_failed(error, cause):
+            self._down_until = self._clock() + RETRY_AFTER_SECONDS
+            return Unreachable(f"metastore {self.name}: {found}; check that the server runs and the address")
+        if isinstance(cause, psycopg.OperationalError):
+            return Unreachable(f"metastore {self.name}: {found}; try again")
+        return MetastoreError(f"metastore {self.name}: {found}; report this")
+
+
+def _connect_arguments(url: URL, *, statement_seconds: int) -> dict[str, object]:
+    arguments: dict[str, object] = {}
+    if "connect_timeout" not in url.query:
+        arguments["connect_timeout"] = CONNECT_SECONDS
+    if "options" not in url.query:
+        settings = {"statement_timeout": f"{statement_seconds}s", "timezone": "UTC"}
+        arguments["options"] = " ".join(f"-c {name}={value}" for name, value in settings.items())
+    return arguments
+
+
+def _connection_failed(error: Exception, cause: BaseException | None) -> bool:
+    if isinstance(error, DisconnectionError) or getattr(error, "connection_invalidated", False):
+        return True
+    if isinstance(cause, _CONNECTION_LOST):
+        return True
+    # psycopg raises the bare class, without an SQL state, when no connection came about.
+    return isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError) and cause.sqlstate is None
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip() or type(error).__name__
+    line = text.splitlines()[0]
+    return line[:1].lower() + line[1:]
