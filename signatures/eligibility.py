@@ -115,6 +115,15 @@ def unordered_rows(name: str) -> Reason:
     return Reason(code="REUSE-117", text=f"{name} depends on the order in which rows are stored")
 
 
+def tied_rows() -> Reason:
+    """REUSE-112."""
+    return Reason(
+        code="REUSE-112",
+        text="its rows depend on how the engine orders rows that compare equal: only whole statements of "
+        "the very same text share them",
+    )
+
+
 def constant_rows() -> Reason:
     """REUSE-118."""
     return Reason(code="REUSE-118", text="it reads no table: there is nothing to save")

@@ -79,6 +79,7 @@ class NeededColumn:
     """
 
     key: str
+    normalized_key: str = ""
     expression: str = ""
 
 

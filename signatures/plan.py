@@ -14,10 +14,14 @@ from signatures.expressions import (
     Call,
     ColumnRef,
     Expression,
+    LambdaExpression,
+    LambdaParameter,
+    Literal,
     OrderKey,
+    Parameter,
     SubqueryExpression,
+    children,
     map_expression,
-    walk,
 )
 from signatures.model import InputIdentity, Reason
 
@@ -195,6 +199,18 @@ Plan = (
 )
 
 
+_EXPRESSIONS = (
+    ColumnRef,
+    Literal,
+    Parameter,
+    Call,
+    SubqueryExpression,
+    LambdaParameter,
+    LambdaExpression,
+)
+_WITHOUT_NUMBER = (*_EXPRESSIONS, Core, Join, DistinctOn, Limit, Sort, Sample)
+
+
 @dataclass(frozen=True, slots=True)
 class Output:
     """An output column. ``name`` is empty where the engine makes one up."""
@@ -263,69 +279,80 @@ def expressions(plan: Plan) -> Iterator[Expression]:
 
 def walk_plans(plan: Plan) -> Iterator[Plan]:
     """The plan and all plans below it, those of subqueries in expressions included."""
-    stack: list[Plan] = [plan]
-    while stack:
-        node = stack.pop()
-        yield node
-        stack.extend(inputs(node))
-        for expression in expressions(node):
-            stack.extend(subplans(expression))
-
-
-def subplans(expression: Expression) -> Iterator[Plan]:
-    """Plans of the subqueries directly inside an expression."""
-    for part in walk(expression):
-        if isinstance(part, SubqueryExpression):
-            yield part.query.plan
-            for output in part.query.outputs:
-                yield from subplans(output.expression)
+    return (node for node in walk_all(plan) if not isinstance(node, _EXPRESSIONS))
 
 
 def all_expressions(plan: Plan) -> Iterator[Expression]:
     """Every expression node at or below a plan, subqueries and their outputs included."""
-    for node in walk_plans(plan):
-        for expression in expressions(node):
-            yield from deep_walk(expression)
+    return (node for node in walk_all(plan) if isinstance(node, _EXPRESSIONS))
 
 
-def deep_walk(expression: Expression) -> Iterator[Expression]:
-    """Like ``walk``, and the outputs of subqueries as well (their plans come by ``walk_plans``)."""
-    for part in walk(expression):
-        yield part
-        if isinstance(part, SubqueryExpression):
-            for output in part.query.outputs:
-                yield from deep_walk(output.expression)
+def walk_all(root: Plan | Expression) -> Iterator[Plan | Expression]:
+    """Every plan and expression node at or below a root, in no particular order."""
+    stack: list[Plan | Expression] = [root]
+    while stack:
+        node = stack.pop()
+        yield node
+        if isinstance(node, ColumnRef | Literal):
+            continue
+        if isinstance(node, _EXPRESSIONS):
+            stack.extend(children(node))
+            if isinstance(node, SubqueryExpression):
+                stack.append(node.query.plan)
+                stack.extend(output.expression for output in node.query.outputs)
+        else:
+            stack.extend(inputs(node))
+            stack.extend(expressions(node))
 
 
 def defined_relations(plan: Plan) -> frozenset[int]:
     """Numbers of all relations that a plan defines, also below what is visible."""
-    return frozenset(
-        node.relation
-        for node in walk_plans(plan)
-        if not isinstance(node, Core | Join | DistinctOn | Limit | Sort | Sample)
-    )
+    return facts(plan).defined
 
 
 def free_relations(plan: Plan) -> frozenset[int]:
     """Relations that a plan refers to without defining them: not empty where it is correlated."""
-    defined = defined_relations(plan)
-    return frozenset(
-        part.relation
-        for part in all_expressions(plan)
-        if isinstance(part, ColumnRef) and part.relation not in defined
-    )
+    found = facts(plan)
+    return found.referenced - found.defined
 
 
 def references(expression: Expression) -> frozenset[int]:
-    """Relations that an expression refers to, through its subqueries too."""
-    found: set[int] = set()
-    for part in deep_walk(expression):
-        if isinstance(part, ColumnRef):
-            found.add(part.relation)
-        elif isinstance(part, SubqueryExpression):
-            found |= free_relations(part.query.plan)
-            found -= defined_relations(part.query.plan)
-    return frozenset(found)
+    """Relations that an expression refers to; of its subqueries only what they take from outside."""
+    found = facts(expression)
+    return found.referenced - found.defined
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What one walk over a plan or an expression tells."""
+
+    defined: frozenset[int]
+    referenced: frozenset[int]
+    hazards: tuple[Reason, ...]
+    tie_sensitive: bool
+    tables: tuple[Scan | TableFunction, ...]
+
+
+def facts(root: Plan | Expression) -> Facts:
+    """Relations defined and referred to, hazards, sensitivity to ties, tables read."""
+    defined: set[int] = set()
+    referenced: set[int] = set()
+    found: dict[Reason, None] = {}
+    tied = False
+    tables: list[Scan | TableFunction] = []
+    for node in walk_all(root):
+        if isinstance(node, ColumnRef):
+            referenced.add(node.relation)
+            continue
+        if isinstance(node, Call | Limit | DistinctOn | Sample):
+            tied = tied or node.tie_sensitive
+        if isinstance(node, Call | Scan | TableFunction | Sample | Limit | Opaque) and node.hazards:
+            found.update(dict.fromkeys(node.hazards))
+        if isinstance(node, Scan | TableFunction):
+            tables.append(node)
+        if not isinstance(node, _WITHOUT_NUMBER):
+            defined.add(node.relation)
+    return Facts(frozenset(defined), frozenset(referenced), tuple(found), tied, tuple(tables))
 
 
 def visible(plan: Plan) -> tuple[int, ...]:
@@ -343,31 +370,6 @@ def visible(plan: Plan) -> tuple[int, ...]:
             return visible(below)
         case _:
             return (plan.relation,)
-
-
-def hazards(plan: Plan) -> tuple[Reason, ...]:
-    """Everything below that makes a plan not eligible, each reason once."""
-    found: dict[Reason, None] = {}
-    for node in walk_plans(plan):
-        if isinstance(node, Scan | TableFunction | Sample | Limit | Opaque):
-            found.update(dict.fromkeys(node.hazards))
-        for expression in expressions(node):
-            found.update(dict.fromkeys(expression_hazards(expression)))
-    return tuple(found)
-
-
-def expression_hazards(expression: Expression) -> Iterator[Reason]:
-    """Reasons inside an expression, subquery plans left out but their outputs included."""
-    for part in deep_walk(expression):
-        if not isinstance(part, ColumnRef):
-            yield from getattr(part, "hazards", ())
-
-
-def tie_sensitive(plan: Plan) -> bool:
-    """Whether rows below depend on how the engine orders rows that compare equal."""
-    return any(
-        node.tie_sensitive for node in walk_plans(plan) if isinstance(node, Limit | DistinctOn | Sample)
-    ) or any(isinstance(part, Call) and part.tie_sensitive for part in all_expressions(plan))
 
 
 def make_core(sources: Iterable[Plan], predicates: Iterable[Expression] = ()) -> Plan:
@@ -398,8 +400,8 @@ def clone(query: BoundQuery, fresh: Callable[[], int]) -> BoundQuery:
     """The same query with relation numbers of its own, as another reference to a CTE needs them."""
     numbers = {old: fresh() for old in sorted(defined_relations(query.plan))}
     for output in query.outputs:
-        for plan in subplans(output.expression):
-            numbers |= {old: fresh() for old in sorted(defined_relations(plan)) if old not in numbers}
+        inner = facts(output.expression).defined
+        numbers |= {old: fresh() for old in sorted(inner) if old not in numbers}
     return renumber_query(query, numbers)
 
 

@@ -84,8 +84,8 @@ class QueryRecord:
     kind: str
     query: BoundQuery
     label: str
-    set_operand: int = -1
-    """Index among the operands of the set operation around it, -1 where it is none."""
+    levels: int = 0
+    """Set operations between it and the block of ``anchor``, parentheses apart; 0 for a block."""
 
 
 @dataclass(slots=True)
@@ -109,6 +109,9 @@ class Context:
     queries: list[QueryRecord] = field(default_factory=list)
     failures: list[Reason] = field(default_factory=list)
     view_depth: int = 0
+    same_text_only: bool = False
+    """Something can only be told by the text itself, such as the order of parameters without names."""
+    parameters: int = 0
     view_home: tuple[str, str] | None = None
     """Catalog and schema of the view whose text is being bound."""
     unresolved: list[str] = field(default_factory=list)

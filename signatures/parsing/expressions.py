@@ -122,7 +122,7 @@ class ExpressionBinder:
             case exp.Literal():
                 return _literal(node)
             case exp.Placeholder():
-                return _parameter(node)
+                return self._parameter(node)
             case exp.And() | exp.Or():
                 return self._connector(node)
             case exp.Not():
@@ -210,6 +210,14 @@ class ExpressionBinder:
         if found is None:
             raise NotUnderstood(f"name {name}")
         return found
+
+    def _parameter(self, node: exp.Placeholder) -> Expression:
+        """A prepared parameter. Those without a name are told apart by the statement's text."""
+        self.context.parameters += 1
+        if node.this is None:
+            self.context.same_text_only = True
+            return Parameter(f"?{self.context.parameters}")
+        return Parameter(node.this.name if isinstance(node.this, exp.Expr) else str(node.this))
 
     def _connector(self, node: exp.Connector) -> Expression:
         """Flattened without recursion: chains of ORs can be thousands long."""
@@ -473,13 +481,6 @@ def _literal(node: exp.Literal) -> Expression:
     if re.fullmatch(r"[\d.]+[eE][+-]?\d+", text):
         return Literal("double", text)
     raise NotUnderstood(f"number {text}")
-
-
-def _parameter(node: exp.Placeholder) -> Expression:
-    if node.this is None:
-        raise NotUnderstood("a ? without a number")
-    name = node.this.name if isinstance(node.this, exp.Expr) else str(node.this)
-    return Parameter(name)
 
 
 def contains(expression: Expression, test: Callable[[Expression], bool]) -> bool:

@@ -97,7 +97,8 @@ class JoinBinder:
         if side in ("RIGHT", "FULL"):
             if lateral or self.scope.merged:
                 raise NotUnderstood("RIGHT or FULL JOIN after USING or LATERAL")
-                self.plan, self.scope.sources = relations.null_side(self.plan, left_sources)
+            self.plan, moved_left = relations.null_side(self.plan, left_sources)
+            self.scope.sources = moved_left
             left_sources[:] = self.scope.sources
         return plan, right
 

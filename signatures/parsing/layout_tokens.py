@@ -231,10 +231,8 @@ class TokenRow:
                     self._query_set.add(opening)
             elif kind == TokenType.SEMICOLON or kind in (TokenType.BLOCK_START, TokenType.BLOCK_END):
                 raise self.error(index, "one statement without templates")
-            elif index and types[index - 1] in _BEFORE_NAME and kind in _ALSO_NAMES:
-                # CREATE TABLE t AS VALUES, AS TABLE u, AS PIVOT u: no names.
-                if kind in JOIN_WORDS or types[index - 1] != TokenType.ALIAS:
-                    types[index] = NAME
+            elif kind in _ALSO_NAMES and index and self._names(index - 1, kind):
+                types[index] = NAME
         if open_levels:
             raise self.error(open_levels[-1], "parentheses that match")
 
@@ -253,6 +251,11 @@ class TokenRow:
         if kind == TokenType.FROM and before == TokenType.DISTINCT and index > 1:
             return self.types[index - 2] in (TokenType.IS, TokenType.NOT)
         return kind == TokenType.UNION and before == TokenType.DCOLON
+
+    def _names(self, before: int, kind: TokenType) -> bool:
+        if self.types[before] == TokenType.ALIAS:
+            return kind in JOIN_WORDS  # CREATE TABLE t AS VALUES, AS TABLE u, AS PIVOT u: no names
+        return self.types[before] in _BEFORE_NAME
 
     def created_as(self) -> int:
         """The index of the first AS outside of parentheses, or -1."""

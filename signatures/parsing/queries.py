@@ -36,7 +36,7 @@ class QueryBinder:
             NotUnderstood: where part of it isn't; what was understood inside has been recorded.
         """
         self._attempted.add(id(node))
-        inner, label = node, ""
+        inner = node
         known = dict(ctes)
         while isinstance(inner, exp.Subquery):
             if any(value for key, value in inner.args.items() if key not in ("this", "alias")):
@@ -53,7 +53,8 @@ class QueryBinder:
                 self._salvage(inner, known)
             raise
         if self.context.recording and kind != "view":
-            self.context.queries.append(QueryRecord(anchor(first_block(inner)), kind, query, label))
+            block, levels = first_block(inner)
+            self.context.queries.append(QueryRecord(anchor(block), kind, query, "", levels))
         return query
 
     def expressions(
@@ -211,11 +212,16 @@ def assert_values(plan: Plan) -> None:
         raise NotUnderstood("VALUES")
 
 
-def first_block(node: exp.Expr) -> exp.Expr:
-    """The leftmost block of a set operation, for finding its place in the text."""
+def first_block(node: exp.Expr) -> tuple[exp.Expr, int]:
+    """The leftmost block of a set operation, and how many levels of parentheses lie between."""
+    levels = 0
+    inside = False
     while isinstance(node, exp.SetOperation | exp.Subquery):
+        if isinstance(node, exp.SetOperation) and not inside:
+            levels += 1
+        inside = isinstance(node, exp.SetOperation)
         node = node.this
-    return node
+    return node, levels
 
 
 def _refers(node: exp.Expr, name: str) -> bool:

@@ -1,0 +1,120 @@
+"""Reads a statement's text: tokens, template, syntax tree, and checks that the parser lost nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlglot import Dialect, exp
+from sqlglot.errors import SqlglotError
+from sqlglot.tokenizer_core import Token, TokenType
+from xxhash import xxh3_128_hexdigest
+
+from signatures.eligibility import NotUnderstood
+
+_NUMBERS = frozenset({TokenType.NUMBER})
+_STRINGS = frozenset(
+    {
+        TokenType.STRING,
+        TokenType.NATIONAL_STRING,
+        TokenType.RAW_STRING,
+        TokenType.BYTE_STRING,
+        TokenType.HEX_STRING,
+        TokenType.BIT_STRING,
+        TokenType.HEREDOC_STRING,
+        TokenType.UNICODE_STRING,
+    }
+)
+_NAMES = frozenset({TokenType.VAR, TokenType.IDENTIFIER})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """What a recurring statement has in common across its instances: its text without literals."""
+
+    digest: str
+    text: str
+    literals: tuple[str, ...]
+
+
+def tokens_of(text: str, dialect: str) -> list[Token]:
+    """Tokens of a statement.
+
+    Raises:
+        NotUnderstood: where the text can't be read, or a number runs into a name: the parser takes
+            ``SELECT 0x1F`` for ``SELECT 0 AS x1F``.
+    """
+    try:
+        tokens = list(Dialect.get_or_raise(dialect).tokenize(text))
+    except SqlglotError as error:
+        raise NotUnderstood(f"text that cannot be read: {error}") from None
+    for token, following in zip(tokens, tokens[1:], strict=False):
+        if (
+            token.token_type in _NUMBERS
+            and following.start == token.end + 1
+            and (following.token_type in _NAMES or text[following.start].isalpha())
+        ):
+            raise NotUnderstood(f"number {token.text}{following.text}")
+    return tokens
+
+
+def template_of(text: str, tokens: list[Token]) -> Template:
+    """The template of a statement; literals are replaced by placeholders of their kind."""
+    parts, literals = [], []
+    for token in tokens:
+        if token.token_type in _NUMBERS:
+            parts.append("?n")
+            literals.append(token.text)
+        elif token.token_type in _STRINGS:
+            parts.append("?s")
+            literals.append(token.text)
+        elif token.token_type == TokenType.IDENTIFIER:
+            parts.append('"' + token.text + '"')
+        else:
+            parts.append(token.text.lower())
+    shown = " ".join(parts)
+    return Template(digest=xxh3_128_hexdigest(shown.encode()), text=shown, literals=tuple(literals))
+
+
+def same_text_digest(text: str, tokens: list[Token]) -> str:
+    """Digest of the statement's words and literals: blanks and comments don't count, letter case does."""
+    words = "\x00".join(f"{token.token_type.value}:{token.text}" for token in tokens)
+    return xxh3_128_hexdigest(words.encode())
+
+
+def parse(text: str, tokens: list[Token], dialect: str) -> exp.Expr:
+    """The syntax tree of the one statement in a text.
+
+    Raises:
+        NotUnderstood: where the parser fails, falls back to raw text, finds several statements, or
+            left a name or a literal of the text out of the tree.
+    """
+    try:
+        trees = Dialect.get_or_raise(dialect).parser().parse(tokens, text)
+    except SqlglotError as error:
+        raise NotUnderstood(str(error).splitlines()[0]) from None
+    except RecursionError:
+        raise NotUnderstood("a statement nested too deeply") from None
+    found = [tree for tree in trees if tree is not None]
+    if len(found) != 1:
+        raise NotUnderstood(f"{len(found)} statements in one text")
+    if isinstance(found[0], exp.Query):
+        _check_complete(found[0], tokens)
+    return found[0]
+
+
+def _check_complete(tree: exp.Expr, tokens: list[Token]) -> None:
+    """Every name and literal of the text has to be somewhere in the tree."""
+    leaves: set[str] = set()
+    for node in tree.walk():
+        for value in node.args.values():
+            if isinstance(value, str | int) and not isinstance(value, bool):
+                leaves.add(str(value).lower())
+            elif isinstance(value, exp.DType):
+                leaves.add(value.value.lower())
+    for token in tokens:
+        if token.token_type in _STRINGS or token.token_type in (*_NUMBERS, TokenType.IDENTIFIER):
+            text = token.text.lower()
+            if text in leaves or text.replace("_", "") in leaves:
+                continue
+            if not all(word in leaves or word.rstrip("s") in leaves for word in text.split()):
+                raise NotUnderstood(f"{token.text!r}, which the parser left out")

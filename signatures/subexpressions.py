@@ -1,0 +1,390 @@
+"""Enumerates the subexpressions of a bound statement, with their signatures, columns and places.
+
+Sources: CloudViews section 3 (signatures of each subgraph) and 5.3 (physical properties).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import combinations
+
+from signatures import eligibility
+from signatures.encoding import Encoder, Text, normalized_signature
+from signatures.expressions import ColumnRef, Expression
+from signatures.model import (
+    InputIdentity,
+    NeededColumn,
+    PhysicalProperties,
+    Subexpression,
+    SubexpressionKind,
+)
+from signatures.parsing.context import BlockRecord, ColumnUse, Context, QueryRecord
+from signatures.parsing.layout_model import BlockLayout, Span, StatementLayout
+from signatures.placing import place_block, place_query, text_range, visible_ctes
+from signatures.plan import (
+    BoundQuery,
+    Facts,
+    Limit,
+    Output,
+    Plan,
+    Scan,
+    Sort,
+    TableFunction,
+    facts,
+    free_relations,
+    make_core,
+    references,
+    visible,
+)
+from signatures.sites import BlockSite, QuerySite, Site, SiteOutput, SiteUse, TextRange
+
+MAX_SUBSETS_PER_BLOCK = 64
+MAX_SUBSET_SIZE = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A subexpression with its place and its bound plan."""
+
+    subexpression: Subexpression
+    site: Site | None
+    query: BoundQuery
+
+
+@dataclass(slots=True)
+class Enumerator:
+    """Collects the subexpressions of one statement, largest kinds first."""
+
+    context: Context
+    layout: StatementLayout | None
+    same_text: str
+    encoder: Encoder = field(default_factory=Encoder)
+    found: list[Found] = field(default_factory=list)
+
+    def enumerate(self) -> list[Found]:
+        """All subexpressions, numbered in order; what lies inside what is worked out at the end."""
+        for record in reversed(self.context.queries):
+            self._query(record)
+        for block in self.context.blocks:
+            self._block(block)
+        return _with_contents(self.found)
+
+    def _query(self, record: QueryRecord) -> None:
+        plan = record.query.plan
+        if free_relations(plan) or any(
+            references(output.expression) - set(visible(plan)) for output in record.query.outputs
+        ):
+            return
+        kind = SubexpressionKind(record.kind)
+        text, order = self.encoder.plan(plan)
+        labels = (self.encoder.labels(order),)
+        keys = [
+            self.encoder.expression(output.expression, labels) for output in record.query.outputs
+        ]
+        placed = None if self.layout is None else place_query(self.layout, record)
+        site = None
+        if placed is not None:
+            outputs = tuple(
+                SiteOutput(name=output.name, key=key.precise)
+                for output, key in zip(record.query.outputs, keys, strict=True)
+            )
+            site = QuerySite(
+                place=placed.place, outputs=outputs, ctes=placed.ctes, recursive=placed.recursive
+            )
+        columns = tuple(
+            NeededColumn(key=key.precise, normalized_key=key.normalized) for key in dict.fromkeys(keys)
+        )
+        label = f"{record.kind.replace('_', ' ')} {record.label}".strip()
+        self._add(kind, plan, text, columns, site, record.query, label)
+
+    def _block(self, record: BlockRecord) -> None:
+        if record.core is None or not record.complete or record.has_star or self.layout is None:
+            return
+        layout = place_block(self.layout, record)
+        if layout is None or free_relations(record.core):
+            return
+        places = _Places(self.layout, layout, record, _uses(self.context, layout, record))
+        if len(record.items) > 1 or len(facts(record.core).tables) > 1:
+            self._part(places, tuple(range(len(record.items))), SubexpressionKind.CORE)
+        if record.plain_joins and not any(item.using for item in record.items):
+            for subset in _subsets(record):
+                self._part(places, subset, SubexpressionKind.JOIN_SUBSET)
+
+    def _part(self, places: _Places, chosen: tuple[int, ...], kind: SubexpressionKind) -> None:
+        """A block's core, or the inner join of some of its items with the conjuncts over them."""
+        record = places.record
+        whole = kind is SubexpressionKind.CORE
+        if whole and record.core is not None:
+            plan = record.core
+            inner = list(range(len(places.conjuncts)))
+        else:
+            relations = _relations(record, chosen)
+            inner = [i for i, part in enumerate(places.conjuncts) if _within(part.expression, relations)]
+            plan = make_core(
+                [record.items[index].plan for index in chosen],
+                [places.conjuncts[index].expression for index in inner],
+            )
+        text, order = self.encoder.plan(plan)
+        labels = (self.encoder.labels(order),)
+        uses = places.uses_of(chosen, inner, whole=whole)
+        if uses is None:
+            return
+        keys = {use: self.encoder.expression(use.expression, labels) for use in uses}
+        site = places.site(chosen, inner, whole=whole, order=order, keys=keys)
+        positions = {relation: index for index, relation in enumerate(order)}
+        columns = {
+            key.precise: NeededColumn(
+                key=key.precise, normalized_key=key.normalized, expression=_template(use.expression, positions)
+            )
+            for use, key in keys.items()
+        }
+        names = ", ".join(item.alias or "?" for item in (record.items[index] for index in chosen))
+        label = f"{'core over' if whole else 'join of'} {names}"
+        outputs = tuple(Output("", use.expression) for use in uses)
+        self._add(kind, plan, text, tuple(columns.values()), site, BoundQuery(plan, outputs), label)
+
+    def _add(
+        self,
+        kind: SubexpressionKind,
+        plan: Plan,
+        text: Text,
+        columns: tuple[NeededColumn, ...],
+        site: Site | None,
+        query: BoundQuery,
+        label: str,
+    ) -> None:
+        known = [facts(plan), *(facts(output.expression) for output in query.outputs)]
+        reasons = [reason for part in known for reason in part.hazards]
+        inputs = _inputs(known)
+        if not inputs:
+            reasons.append(eligibility.constant_rows())
+        tied = any(part.tie_sensitive for part in known)
+        if tied and kind is not SubexpressionKind.STATEMENT:
+            reasons.append(eligibility.tied_rows())
+        tied = tied or (kind is SubexpressionKind.STATEMENT and self.context.same_text_only)
+        canonical, normalized = text.precise, text
+        if tied:
+            canonical = f"{text.precise} (same-text {self.same_text})"
+            normalized = Text(text.normalized + " (same-text)", canonical)
+        subexpression = Subexpression(
+            ordinal=len(self.found),
+            kind=kind,
+            canonical=canonical,
+            normalized=normalized_signature(normalized),
+            inputs=inputs,
+            columns=columns,
+            properties=_properties(plan),
+            ineligible=tuple(dict.fromkeys(reasons)),
+            same_text_only=tied,
+            source_count=len(known[0].tables),
+            label=label,
+        )
+        self.found.append(Found(subexpression, site, query))
+
+
+@dataclass(frozen=True, slots=True)
+class _Conjunct:
+    """A conjunct of WHERE or ON with its place."""
+
+    place: TextRange
+    expression: Expression
+
+
+@dataclass(slots=True)
+class _Places:
+    """A block's layout and record side by side."""
+
+    statement: StatementLayout
+    layout: BlockLayout
+    record: BlockRecord
+    uses: tuple[ColumnUse, ...]
+    conjuncts: list[_Conjunct] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.conjuncts = [
+            _Conjunct(text_range(span), expression)
+            for span, expression in zip(self.layout.where_conjuncts, self.record.conjuncts, strict=True)
+        ]
+        for item, bound in zip(self.layout.from_items, self.record.items, strict=True):
+            if not bound.using:
+                self.conjuncts += [
+                    _Conjunct(text_range(span), expression)
+                    for span, expression in zip(item.on_conjuncts, bound.on, strict=True)
+                ]
+
+    def uses_of(
+        self, chosen: Sequence[int], inner: Sequence[int], *, whole: bool
+    ) -> list[ColumnUse] | None:
+        """Uses of the replaced items' columns in what stays; None where one mixes both sides."""
+        if whole:
+            gone = [text_range(self.layout.keyword_spans[name]) for name in ("from", "where") if name in self.layout.keyword_spans]
+            relations = frozenset(r for item in self.record.items for r in visible(item.plan))
+        else:
+            gone = [text_range(self.layout.from_items[index].span) for index in chosen]
+            gone += [self.conjuncts[index].place for index in inner]
+            relations = _relations(self.record, chosen)
+        found = []
+        for use in self.uses:
+            if any(place.start <= use.start < place.end for place in gone):
+                continue
+            over = references(use.expression)
+            if whole or over <= relations:
+                found.append(use)
+            elif over & relations:
+                return None
+        return found
+
+    def site(
+        self,
+        chosen: Sequence[int],
+        inner: Sequence[int],
+        *,
+        whole: bool,
+        order: Sequence[int],
+        keys: dict[ColumnUse, Text],
+    ) -> BlockSite:
+        """Where the replaced part stands."""
+        items = self.layout.from_items
+        clauses, keywords = self.layout.clauses, self.layout.keyword_spans
+        kept = [] if whole else [index for index in range(len(items)) if index not in chosen]
+        stay = [] if whole else [i for i in range(len(self.conjuncts)) if i not in inner]
+        from_clause = text_range(keywords["from"])
+        ctes, recursive = visible_ctes(self.statement, from_clause)
+        return BlockSite(
+            from_clause=from_clause,
+            where_clause=_optional(keywords.get("where")),
+            from_body=text_range(clauses["from"]),
+            where_body=_optional(clauses.get("where")),
+            items=tuple(text_range(items[index].span) for index in chosen),
+            conjuncts=tuple(self.conjuncts[index].place for index in inner),
+            kept_items=tuple(text_range(items[index].span) for index in kept),
+            kept_conjuncts=tuple(self.conjuncts[index].place for index in stay),
+            uses=tuple(
+                SiteUse(
+                    place=TextRange(start=use.start, end=use.end), key=key.precise, bare=use.bare
+                )
+                for use, key in keys.items()
+            ),
+            aliases=tuple(self._alias(relation) for relation in order),
+            ctes=ctes,
+            recursive=recursive,
+        )
+
+    def _alias(self, relation: int) -> str:
+        """The name in the text of a canonical source, empty where it lies inside a derived table."""
+        for item in self.record.items:
+            if isinstance(item.plan, Scan | TableFunction) and item.plan.relation == relation:
+                return item.alias
+        return ""
+
+
+def _uses(context: Context, layout: BlockLayout, record: BlockRecord) -> tuple[ColumnUse, ...]:
+    """Uses of the block's columns, each place once, inside the block and its ORDER BY."""
+    unique = {
+        (use.start, use.end): use for use in context.uses if use.block == record.number
+    }
+    return tuple(unique[place] for place in sorted(unique))
+
+
+def _optional(span: Span | None) -> TextRange | None:
+    return None if span is None else text_range(span)
+
+
+def _relations(record: BlockRecord, chosen: Iterable[int]) -> frozenset[int]:
+    return frozenset(r for index in chosen for r in visible(record.items[index].plan))
+
+
+def _within(expression: Expression, relations: frozenset[int]) -> bool:
+    over = references(expression)
+    return bool(over) and over <= relations
+
+
+def _subsets(record: BlockRecord) -> Iterator[tuple[int, ...]]:
+    """Connected subsets of the items, small ones first, bounded (Q64 of TPC-DS has 4,921)."""
+    count = len(record.items)
+    if count < 3:
+        return
+    owner = {r: index for index, item in enumerate(record.items) for r in visible(item.plan)}
+    edges = set()
+    for expression in (*record.conjuncts, *(part for item in record.items for part in item.on)):
+        over = {owner[r] for r in references(expression) if r in owner}
+        edges |= set(combinations(sorted(over), 2))
+    given = 0
+    for size in range(2, min(count - 1, MAX_SUBSET_SIZE) + 1):
+        for subset in combinations(range(count), size):
+            if _connected(subset, edges):
+                yield subset
+                given += 1
+                if given >= MAX_SUBSETS_PER_BLOCK:
+                    return
+
+
+def _connected(subset: tuple[int, ...], edges: set[tuple[int, int]]) -> bool:
+    reached = {subset[0]}
+    while True:
+        more = {b for a, b in edges if a in reached and b in subset}
+        more |= {a for a, b in edges if b in reached and a in subset}
+        if more <= reached:
+            return len(reached) == len(subset)
+        reached |= more
+
+
+def _template(expression: Expression, positions: dict[int, int]) -> str:
+    """``{0.ss_item_sk}`` for a column of a table, which any statement with that table can name."""
+    if isinstance(expression, ColumnRef) and expression.relation in positions:
+        return f"{{{positions[expression.relation]}.{expression.column}}}"
+    return ""
+
+
+def _inputs(known: Iterable[Facts]) -> tuple[InputIdentity, ...]:
+    found: set[InputIdentity] = set()
+    for part in known:
+        for node in part.tables:
+            found |= {node.identity} if isinstance(node, Scan) else set(node.inputs)
+    return tuple(sorted(found))
+
+
+def _properties(plan: Plan) -> PhysicalProperties:
+    """Order of the rows at the root, else the first that is found below (CloudViews 5.3)."""
+    node: Plan = plan
+    while True:
+        if isinstance(node, Sort | Limit):
+            keys = tuple(
+                (key.expression.column, "desc" if key.descending else "asc")
+                for key in node.order
+                if isinstance(key.expression, ColumnRef)
+            )
+            return PhysicalProperties(sort_columns=keys)
+        below = getattr(node, "input", None)
+        if below is None:
+            return PhysicalProperties()
+        node = below
+
+
+def _with_contents(found: Sequence[Found]) -> list[Found]:
+    """Note for each subexpression which others lie in the text that it replaces."""
+    covers = [_covered(item.site) for item in found]
+    result = []
+    for index, item in enumerate(found):
+        inside = frozenset(
+            other
+            for other, places in enumerate(covers)
+            if other != index
+            and places
+            and covers[index]
+            and all(any(outer.contains(place) for outer in covers[index]) for place in places)
+            and places != covers[index]
+        )
+        result.append(Found(replace(item.subexpression, contains=inside), item.site, item.query))
+    return result
+
+
+def _covered(site: Site | None) -> tuple[TextRange, ...]:
+    match site:
+        case QuerySite(place=place):
+            return (place,)
+        case BlockSite(items=items, conjuncts=conjuncts):
+            return (*items, *conjuncts)
+        case None:
+            return ()
