@@ -100,7 +100,7 @@ def _compiled(
         tags=Tags(tables=_tables(queries), template=template.digest, script=script),
         subexpressions=tuple(subexpressions),
         sites=tuple(sites),
-        queries=tuple(queries),
+        definitions=tuple(queries),
         statement=statement,
         unaliased_items=_unaliased(placed, found, statement),
         has_parameters=context.parameters > 0,
@@ -116,13 +116,13 @@ def _unaliased(
     block = None if placed is None else placed.query.single_block
     if block is None or statement is None:
         return ()
-    outputs = found[statement].query.outputs
-    if len(outputs) != len(block.select_items):
+    names = found[statement].names
+    if len(names) != len(block.select_items):
         return ()
     return tuple(
         (span.end, index)
-        for index, (span, output) in enumerate(zip(block.select_items, outputs, strict=True))
-        if not output.name
+        for index, (span, name) in enumerate(zip(block.select_items, names, strict=True))
+        if not name
     )
 
 
@@ -161,7 +161,7 @@ def _nothing(
         tags=Tags(template=template.digest, script=script),
         subexpressions=(_absent(0, reason),),
         sites=(None,),
-        queries=(BoundQuery(Scan(0, _NO_INPUT, ""), ()),),
+        definitions=(BoundQuery(Scan(0, _NO_INPUT, ""), ()),),
         statement=None,
         unaliased_items=(),
         has_parameters=False,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from signatures.model import Subexpression, Tags
-from signatures.plan import BoundQuery, Plan
+from signatures.plan import BoundQuery
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +97,8 @@ class CompiledStatement:
     """Everything that is known of a statement's text, and nothing that changes between its runs.
 
     ``sites`` stand beside ``subexpressions``; a site is None where the text could not be placed, so
-    that the subexpression is known to the history and can't be replaced. ``plans`` are their bound plans.
+    that the subexpression is known to the history and can't be replaced. ``definitions`` are their bound
+    plans, with every output named by its key.
     """
 
     text: str
@@ -106,7 +107,7 @@ class CompiledStatement:
     tags: Tags
     subexpressions: tuple[Subexpression, ...]
     sites: tuple[Site | None, ...]
-    queries: tuple[BoundQuery, ...]
+    definitions: tuple[BoundQuery, ...]
     statement: int | None
     """Ordinal of the whole statement, None where it was not understood."""
     unaliased_items: tuple[tuple[int, int], ...]
@@ -114,7 +115,3 @@ class CompiledStatement:
     has_parameters: bool
     unresolved: tuple[str, ...]
     is_query: bool
-
-    def root_plan(self) -> Plan | None:
-        """Plan of the whole statement."""
-        return None if self.statement is None else self.queries[self.statement].plan

@@ -50,6 +50,8 @@ class Found:
     subexpression: Subexpression
     site: Site | None
     query: BoundQuery
+    names: tuple[str, ...] = ()
+    """Names of a query's outputs, empty where the engine makes one up."""
 
 
 @dataclass(slots=True)
@@ -96,7 +98,15 @@ class Enumerator:
             NeededColumn(key=key.precise, normalized_key=key.normalized) for key in dict.fromkeys(keys)
         )
         label = f"{record.kind.replace('_', ' ')} {record.label}".strip()
-        self._add(kind, plan, text, columns, site, record.query, label)
+        definition = BoundQuery(
+            plan,
+            tuple(
+                Output(key.precise, output.expression)
+                for key, output in zip(keys, record.query.outputs, strict=True)
+            ),
+        )
+        names = tuple(output.name for output in record.query.outputs)
+        self._add(kind, plan, text, columns, site, definition, label, names)
 
     def _block(self, record: BlockRecord) -> None:
         if record.core is None or not record.complete or record.has_star or self.layout is None:
@@ -141,7 +151,7 @@ class Enumerator:
         }
         names = ", ".join(item.alias or "?" for item in (record.items[index] for index in chosen))
         label = f"{'core over' if whole else 'join of'} {names}"
-        outputs = tuple(Output("", use.expression) for use in uses)
+        outputs = tuple(Output(key.precise, use.expression) for use, key in keys.items())
         self._add(kind, plan, text, tuple(columns.values()), site, BoundQuery(plan, outputs), label)
 
     def _add(
@@ -153,6 +163,7 @@ class Enumerator:
         site: Site | None,
         query: BoundQuery,
         label: str,
+        names: tuple[str, ...] = (),
     ) -> None:
         known = [facts(plan), *(facts(output.expression) for output in query.outputs)]
         reasons = [reason for part in known for reason in part.hazards]
@@ -180,7 +191,7 @@ class Enumerator:
             source_count=len(known[0].tables),
             label=label,
         )
-        self.found.append(Found(subexpression, site, query))
+        self.found.append(Found(subexpression, site, query, names))
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,7 +387,7 @@ def _with_contents(found: Sequence[Found]) -> list[Found]:
             and all(any(outer.contains(place) for outer in covers[index]) for place in places)
             and places != covers[index]
         )
-        result.append(Found(replace(item.subexpression, contains=inside), item.site, item.query))
+        result.append(replace(item, subexpression=replace(item.subexpression, contains=inside)))
     return result
 
 

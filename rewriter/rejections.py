@@ -1,0 +1,112 @@
+"""Reasons for not reusing a subexpression that is eligible: REUSE-2xx to 5xx."""
+
+from __future__ import annotations
+
+from signatures.model import Reason
+
+
+def version_unknown(identity: str) -> Reason:
+    """REUSE-201."""
+    return Reason(code="REUSE-201", text=f"the version of {identity} cannot be told now")
+
+
+def version_changed(identity: str) -> Reason:
+    """REUSE-202."""
+    return Reason(code="REUSE-202", text=f"{identity} has changed since the view was built")
+
+
+def no_view() -> Reason:
+    """REUSE-301."""
+    return Reason(code="REUSE-301", text="no view of it exists and none is asked for")
+
+
+def different_plan() -> Reason:
+    """REUSE-302."""
+    return Reason(
+        code="REUSE-302", text="a view has the same signature but another canonical plan: a hash collision"
+    )
+
+
+def missing_columns(keys: frozenset[str]) -> Reason:
+    """REUSE-303."""
+    return Reason(code="REUSE-303", text=f"the view lacks {len(keys)} needed columns: {', '.join(sorted(keys))}")
+
+
+def no_place() -> Reason:
+    """REUSE-304."""
+    return Reason(code="REUSE-304", text="its place in the text is not clear enough to edit")
+
+
+def not_verified() -> Reason:
+    """REUSE-305."""
+    return Reason(
+        code="REUSE-305", text="the edited statement, bound again, is not the original: the original runs"
+    )
+
+
+def other_shape(difference: str) -> Reason:
+    """REUSE-306."""
+    return Reason(code="REUSE-306", text=f"the edited statement returns another shape: {difference}")
+
+
+def inside_another() -> Reason:
+    """REUSE-307."""
+    return Reason(code="REUSE-307", text="a larger subexpression around it is replaced")
+
+
+def with_parameters() -> Reason:
+    """REUSE-308."""
+    return Reason(code="REUSE-308", text="parts of statements with parameters are not taken apart")
+
+
+def read_too_expensive(read_seconds: float, compute_seconds: float) -> Reason:
+    """REUSE-401."""
+    return Reason(
+        code="REUSE-401",
+        text=f"reading the view takes {read_seconds:.4f} s, computing it {compute_seconds:.4f} s",
+    )
+
+
+def too_many_rows(rows: int, limit: int) -> Reason:
+    """REUSE-402."""
+    return Reason(code="REUSE-402", text=f"the view has {rows} rows, the policy allows {limit}")
+
+
+def kind_not_enabled(kind: str) -> Reason:
+    """REUSE-501."""
+    return Reason(code="REUSE-501", text=f"the policy does not reuse subexpressions of kind {kind}")
+
+
+def reading_off() -> Reason:
+    """REUSE-502."""
+    return Reason(code="REUSE-502", text="the policy does not read views")
+
+
+def lease_held() -> Reason:
+    """REUSE-503."""
+    return Reason(code="REUSE-503", text="another job is building the view now")
+
+
+def build_limit(limit: int) -> Reason:
+    """REUSE-504."""
+    return Reason(code="REUSE-504", text=f"the policy lets one job build {limit} views at most")
+
+
+def in_transaction() -> Reason:
+    """REUSE-505."""
+    return Reason(code="REUSE-505", text="an explicit transaction is open")
+
+
+def types_not_kept(type_name: str) -> Reason:
+    """REUSE-114."""
+    return Reason(code="REUSE-114", text=f"values of type {type_name} do not survive a view exactly")
+
+
+def spool_failed(message: str) -> Reason:
+    """REUSE-506."""
+    return Reason(code="REUSE-506", text=f"writing the view failed: {message}")
+
+
+def inputs_changed_meanwhile() -> Reason:
+    """REUSE-203."""
+    return Reason(code="REUSE-203", text="an input changed while the view was being written")
