@@ -14,15 +14,15 @@ trap 'rm -rf "$work"' EXIT
 wheel=$(echo "$work"/dist/respool-*.whl)
 
 "$python" - "$wheel" <<'PYTHON'
-import subprocess
 import sys
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from zipfile import ZipFile
 
 packages = {"benchmarks", "metastore", "optimizer_plugin", "rewriter", "signatures"}
 built = set(ZipFile(sys.argv[1]).namelist())
-listed = subprocess.run(["git", "ls-files", *packages], capture_output=True, text=True, check=True)
-missing = sorted(set(listed.stdout.split("\n")) - built - {""})
+files = {path for package in packages for path in Path(package).rglob("*") if path.is_file()}
+listed = {path.as_posix() for path in files if "__pycache__" not in path.parts}
+missing = sorted(listed - built)
 foreign = sorted({PurePosixPath(name).parts[0] for name in built} - packages)
 foreign = [name for name in foreign if not name.endswith(".dist-info")]
 if missing or foreign:
