@@ -27,6 +27,9 @@ from benchmarks.tpcds.queries import parse_selection
 from benchmarks.wrapped import Respool
 from optimizer_plugin.errors import ReuseError
 
+METASTORE_DIRECTORY = "metastore"
+"""Where the metastore of benchmark runs lives, beside the data."""
+
 EXIT_DIFFERENCE = 1
 """Exit code of a run in which a result with reuse was not the right one."""
 
@@ -74,7 +77,8 @@ def tpcds(
     if parquet:
         typer.echo(export_parquet(directory, sf))
         return
-    if not measure(settings, directory, output, Plain() if baseline else Respool(), console):
+    backend = Plain() if baseline else Respool(directory / METASTORE_DIRECTORY)
+    if not measure(settings, directory, output, backend, console):
         raise typer.Exit(EXIT_DIFFERENCE)
 
 

@@ -110,7 +110,7 @@ def _unmatched(
     left, right = _by_shape(expected), _by_shape(found)
     missing: list[Row] = []
     unexpected: list[Row] = []
-    for shape in left.keys() | right.keys():
+    for shape in dict.fromkeys((*left, *right)):
         lost, extra = _unmatched_of_shape(left.get(shape, []), right.get(shape, []), tolerance)
         missing += lost
         unexpected += extra

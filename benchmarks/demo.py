@@ -40,7 +40,7 @@ def _run_both(
 ) -> bool:
     try:
         # The libraries of these modules come with an extra; the command line has to load without it.
-        from benchmarks.cli import measure
+        from benchmarks.cli import METASTORE_DIRECTORY, measure
         from benchmarks.tpcds.data import cache_directory
         from benchmarks.tpcds.queries import parse_selection
         from benchmarks.wrapped import Respool
@@ -58,5 +58,8 @@ def _run_both(
         for protocol in Protocol
     ]
     console = Console(stderr=True)
-    # A list, so that a wrong result under one protocol does not hide what the other gives.
-    return all([measure(each, cache_directory(data), output, Respool(), console) for each in every])
+    # Both run before either is judged: a wrong result under one does not hide what the other gives.
+    directory = cache_directory(data)
+    backend = Respool(directory / METASTORE_DIRECTORY)
+    right = [measure(each, directory, output, backend, console) for each in every]
+    return all(right)

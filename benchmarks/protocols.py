@@ -66,6 +66,7 @@ def run_protocol(
         advance: told after each query of each pass.
     """
     started_at = datetime.now(UTC)
+    backend.check(settings)
     with _connect(dataset, settings) as connection:
         run = _Run(settings, dataset, backend, connection, advance)
         run.warm_up()
@@ -106,7 +107,7 @@ class _Run:
         self._advance = advance
         self._queries = choose(dataset.queries, settings.queries)
         self._right: dict[int, Table] = {}
-        self._plain_differences: dict[int, Difference | None] = {}
+        self._plain_defects: dict[int, Table] = {}
         self.checked = 0
         self.mismatches: list[Mismatch] = []
 
@@ -191,21 +192,39 @@ class _Run:
             return None, Report()
         found = difference(self._right[query.number], answer.table)
         if found is not None:
-            self._note(query, phase, number, found)
+            defect = self._is_plain_defect(query, answer.table)
+            self._note(query, phase, number, found, engine_defect=defect)
         return answer, reuse.last()
 
     def _check_plain(self, query: Query, answer: Answer) -> None:
         self.checked += 1
         found = difference(self._right[query.number], answer.table)
-        self._plain_differences[query.number] = found
         if found is not None:
-            self._note(query, None, 0, found)
+            self._plain_defects[query.number] = answer.table
+            self._note(query, None, 0, found, engine_defect=True)
 
-    def _note(self, query: Query, phase: Phase | None, number: int, found: Difference) -> None:
-        # With the faulty rule on, plain may be wrong too: reuse that is wrong in its way is not at fault.
-        defect = phase is None or found == self._plain_differences.get(query.number)
+    def _is_plain_defect(self, query: Query, table: Table) -> bool:
+        """Whether plain is wrong in the same way: with the faulty rules on, it may be."""
+        plain = self._plain_defects.get(query.number)
+        return plain is not None and difference(plain, table) is None
+
+    def _note(
+        self,
+        query: Query,
+        phase: Phase | None,
+        number: int,
+        found: Difference,
+        *,
+        engine_defect: bool = False,
+    ) -> None:
         self.mismatches.append(
-            Mismatch(query=query.number, phase=phase, repeat=number, difference=found, engine_defect=defect)
+            Mismatch(
+                query=query.number,
+                phase=phase,
+                repeat=number,
+                difference=found,
+                engine_defect=engine_defect,
+            )
         )
 
 

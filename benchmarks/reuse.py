@@ -18,9 +18,6 @@ import duckdb
 from benchmarks.compare import Column, Table
 from benchmarks.results import Analysis, Counter, Report, RunSettings, ViewFigures
 
-TENANT = "benchmark"
-"""The tenant under which a run records and reuses."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
@@ -85,6 +82,10 @@ class Backend(Protocol):
 
     name: str
 
+    def check(self, settings: RunSettings, /) -> None:
+        """Raise, before anything is measured, what ``open`` would raise for these settings."""
+        ...
+
     def open(
         self,
         connection: duckdb.DuckDBPyConnection,
@@ -100,6 +101,9 @@ class Plain:
     """No reuse at all: what two equal runs differ by."""
 
     name = "plain"
+
+    def check(self, _settings: RunSettings, /) -> None:
+        """Nothing can be wrong."""
 
     def open(
         self,

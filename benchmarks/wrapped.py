@@ -1,4 +1,4 @@
-"""What is measured: a connection wrapped by ``optimizer_plugin``, with a store and a metastore of its own."""
+"""What is measured: a connection wrapped by ``optimizer_plugin``, with a store and a tenant of its own."""
 
 from __future__ import annotations
 
@@ -6,64 +6,91 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
-from importlib.resources import files
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import duckdb
-import tomlkit
 
 from benchmarks.errors import ReuseMissingError
 from benchmarks.results import Analysis, Counter, Protocol, Refusal, Report, RunSettings, Step, ViewFigures
-from benchmarks.reuse import TENANT, Answer, Reuse, run_statement
+from benchmarks.reuse import Answer, Reuse, run_statement
+from metastore.embedded import embedded_url
+from metastore.errors import MetastoreError
+from metastore.opening import open_metastore
+from metastore.ports import Metastore
+from optimizer_plugin import policies
+from optimizer_plugin.errors import MetastoreUnavailableError
+
+_MARGIN = timedelta(minutes=1)
+"""By how much the metastore's clock may differ from this process's."""
 
 
 class Respool:
-    """Opens wrapped connections whose metastore is an embedded server that began empty."""
+    """Opens wrapped connections.
+
+    They share one embedded metastore, kept apart from the user's own; each gets a new tenant in it, which
+    is all that one connection sees, and thus begins with nothing.
+
+    Args:
+        data_directory: where the embedded metastore lives.
+    """
 
     name = "respool"
 
-    def open(
-        self,
-        connection: duckdb.DuckDBPyConnection,
-        directory: Path,
-        settings: RunSettings,
-        /,
-    ) -> Reuse:
+    def __init__(self, data_directory: Path) -> None:
+        self._data_directory = data_directory
+
+    def check(self, settings: RunSettings, /) -> None:
+        """Read the policy and find the plugin.
+
+        Raises:
+            PolicyError: the policy that the settings name cannot be read.
+            ReuseMissingError: the installed plugin lacks what is called here.
+        """
+        run_policy(settings)
+        _attribute("optimizer_plugin", "wrap")
+        _attribute("optimizer_plugin.analyzer.running", "analyze")
+
+    def open(self, connection: duckdb.DuckDBPyConnection, directory: Path, settings: RunSettings, /) -> Reuse:
         """Wrap a connection.
 
         Raises:
-            ReuseMissingError: the plugin is not installed whole.
-            PolicyError: there is no such policy.
+            MetastoreUnavailableError: the embedded metastore does not start.
         """
         wrap = _attribute("optimizer_plugin", "wrap")
-        metastore = _attribute("metastore.opening", "open_metastore")(
-            None, data_directory=directory / "metastore"
-        )
+        policy = run_policy(settings)
+        tenant = f"benchmark-{uuid4().hex}"
         try:
-            path = _write_policy(directory / "policy.toml", settings)
+            url = embedded_url(self._data_directory)
+            metastore = open_metastore(url, data_directory=self._data_directory)
+        except MetastoreError as error:
+            raise MetastoreUnavailableError(str(error), remedy="pass another --data") from error
+        try:
             wrapped = wrap(
                 connection,
-                metastore=metastore.url,
+                metastore=url,
                 store=directory / "store",
-                tenant=TENANT,
-                policy=path,
+                tenant=tenant,
+                policy=policy,
                 strict=True,
             )
         except BaseException:
             metastore.close()
             raise
-        return WrappedReuse(wrapped, metastore, path)
+        return WrappedReuse(wrapped, metastore, tenant, policy)
 
 
 class WrappedReuse:
-    """One wrapped connection, its metastore and its policy."""
+    """One wrapped connection, its metastore, its tenant and its policy."""
 
-    def __init__(self, wrapped: Any, metastore: Any, policy: Path) -> None:
+    def __init__(self, wrapped: Any, metastore: Metastore, tenant: str, policy: policies.Policy) -> None:
         self._wrapped = wrapped
         self._metastore = metastore
+        self._tenant = tenant
         self._policy = policy
-        self._started_at = datetime.now(UTC) - timedelta(minutes=1)
+        self._since = datetime.now(UTC) - _MARGIN
 
     def run(self, sql: str) -> Answer:
         """Run a statement through the wrapper and fetch every row."""
@@ -83,9 +110,9 @@ class WrappedReuse:
         """Run the analyzer over the history and turn its order of templates into query numbers."""
         run = _attribute("optimizer_plugin.analyzer.running", "analyze")
         self._flush()
-        jobs = self._metastore.jobs(TENANT, self._started_at, datetime.now(UTC) + timedelta(minutes=1))
+        jobs = self._metastore.jobs(self._tenant, self._since, datetime.now(UTC) + _MARGIN)
         started = time.perf_counter()
-        result = run(self._metastore, tenant=TENANT, policy=self._policy)
+        result = run(self._metastore, tenant=self._tenant, policy=self._policy)
         seconds = time.perf_counter() - started
         # Jobs come back in the order in which they ran, one for each recorded query.
         numbers = dict(zip((job.template for job in jobs), recorded, strict=False))
@@ -96,11 +123,9 @@ class WrappedReuse:
         )
 
     def views(self) -> tuple[ViewFigures, ...]:
-        """Every view in the metastore, named after the subexpression it was built for."""
+        """Every view of the tenant, called after the subexpression that it was built for."""
         self._flush()
-        occurrences = self._metastore.occurrences(
-            TENANT, self._started_at, datetime.now(UTC) + timedelta(minutes=1)
-        )
+        occurrences = self._metastore.occurrences(self._tenant, self._since, datetime.now(UTC) + _MARGIN)
         labels = {occurrence.normalized: occurrence.label for occurrence in occurrences}
         return tuple(
             ViewFigures(
@@ -113,7 +138,7 @@ class WrappedReuse:
                 read_seconds=view.read_seconds,
                 saved_seconds=view.saved_seconds,
             )
-            for view in self._metastore.views(TENANT)
+            for view in self._metastore.views(self._tenant)
         )
 
     def counters(self) -> tuple[Counter, ...]:
@@ -122,38 +147,41 @@ class WrappedReuse:
         return tuple(Counter(name=name, value=float(value)) for name, value in sorted(stats.items()))
 
     def close(self) -> None:
-        """End the session's background work and the metastore."""
+        """End the session's background work and forget the tenant."""
         try:
             self._wrapped.reuse.close()
+            views = self._metastore.views(self._tenant)
+            self._metastore.delete_views(self._tenant, [view.precise for view in views])
+            self._metastore.forget_history(self._tenant, datetime.now(UTC) + _MARGIN)
         finally:
             self._metastore.close()
 
     def _flush(self) -> None:
-        # History is written off the query's path: the analyzer must see all of it.
+        # History is written off the query's path, and here every job of it is asked for.
         self._wrapped.reuse.flush()
 
 
+def run_policy(settings: RunSettings) -> policies.Policy:
+    """The policy of a run: the one asked for or the protocol's own, with the number of views set.
+
+    Raises:
+        PolicyError: it is unknown, cannot be read or is not valid.
+    """
+    policy = _own_policy(settings.protocol) if settings.policy is None else policies.resolve(settings.policy)
+    selection = policy.selection.model_copy(update={"top_k": settings.top_k})
+    return policy.model_copy(update={"selection": selection})
+
+
+def _own_policy(protocol: Protocol) -> policies.Policy:
+    with as_file(files("benchmarks") / "policies" / f"{protocol}.toml") as path:
+        return policies.load(path)
+
+
 def _attribute(module: str, name: str) -> Any:
+    # Looked up late, so that plain can be measured against plain by an installation that is not whole.
     try:
         return getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise ReuseMissingError(
             f"found no {module}.{name}", expected="it in the installed respool"
         ) from error
-
-
-def _write_policy(path: Path, settings: RunSettings) -> Path:
-    """Write the policy of a run: the one asked for, or the protocol's own, with the number of views set."""
-    document = tomlkit.parse(_policy_text(settings.protocol, settings.policy))
-    document.setdefault("selection", tomlkit.table())["top_k"] = settings.top_k
-    path.write_text(tomlkit.dumps(document), encoding="utf-8")
-    return path
-
-
-def _policy_text(protocol: Protocol, policy: str | None) -> str:
-    if policy is None:
-        return (files("benchmarks") / "policies" / f"{protocol}.toml").read_text(encoding="utf-8")
-    if Path(policy).is_file():
-        return Path(policy).read_text(encoding="utf-8")
-    resolved = _attribute("optimizer_plugin.policies", "builtin")(policy)
-    return str(_attribute("optimizer_plugin.policies", "to_toml")(resolved))

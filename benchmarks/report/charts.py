@@ -48,7 +48,7 @@ def improvement_chart(summary: PassSummary, name: str) -> str:
     Source: CloudViews figure 13.
     """
     with rc_context(_STYLE):
-        figure = Figure(figsize=(max(7.0, 0.145 * len(summary.queries)), 3.4), layout="constrained")
+        figure = Figure(figsize=(max(7.0, 0.13 * len(summary.queries)), 3.9), layout="constrained")
         axes = figure.add_subplot()
         for place, query in enumerate(summary.queries):
             _draw_bar(axes, place, query)
