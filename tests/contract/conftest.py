@@ -1,0 +1,33 @@
+"""Metastores of both kinds, and tenants that no other test uses."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from metastore.opening import MEMORY_URL, open_metastore
+from metastore.ports import Metastore
+
+
+@pytest.fixture(scope="session")
+def embedded_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Data directory of one embedded server for the whole run."""
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="session", params=["memory", "postgres"])
+def metastore(request: pytest.FixtureRequest, embedded_directory: Path) -> Iterator[Metastore]:
+    """A metastore of each kind."""
+    url = MEMORY_URL if request.param == "memory" else None
+    opened = open_metastore(url, data_directory=embedded_directory)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def tenant() -> str:
+    """A tenant of this test's own, so that tests share a server without seeing each other."""
+    return f"tenant-{uuid.uuid4()}"
