@@ -259,8 +259,10 @@ def test_conjuncts(condition: str, expected: list[str]) -> None:
     ],
 )
 def test_select_items(sql: str, items: list[str]) -> None:
-    """Keywords that are names, types or text neither end the list nor split it."""
-    assert _texts(sql, _block(sql).select_items) == items
+    """Keywords that are names, types or text neither end the list, nor split it, nor start a query."""
+    block = _block(sql)
+    assert _texts(sql, block.select_items) == items
+    assert block.subqueries == ()
 
 
 @pytest.mark.parametrize(
@@ -268,6 +270,7 @@ def test_select_items(sql: str, items: list[str]) -> None:
     [
         ("CREATE OR REPLACE TEMP TABLE t AS SELECT a AS select FROM b", "SELECT a AS select FROM b"),
         ("CREATE TABLE t AS (SELECT a FROM b) WITH NO DATA", "(SELECT a FROM b)"),
+        ("CREATE TABLE t AS TABLE b", "TABLE b"),
         ("INSERT INTO t (a, b) BY NAME SELECT a FROM b RETURNING *", "SELECT a FROM b"),
         ("INSERT INTO d.pivot WITH x AS (SELECT 1) FROM x", "WITH x AS (SELECT 1) FROM x"),
         ("INSERT INTO t SELECT a FROM b JOIN c ON d ON CONFLICT DO NOTHING;", "SELECT a FROM b JOIN c ON d"),
