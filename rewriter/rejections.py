@@ -110,3 +110,8 @@ def spool_failed(message: str) -> Reason:
 def inputs_changed_meanwhile() -> Reason:
     """REUSE-203."""
     return Reason(code="REUSE-203", text="an input changed while the view was being written")
+
+
+def too_many_bytes(size_bytes: int, limit: int) -> Reason:
+    """REUSE-403."""
+    return Reason(code="REUSE-403", text=f"the view has {size_bytes} bytes, the policy allows {limit}")

@@ -1,0 +1,253 @@
+"""Evidence of everybody who uses a DuckDB instance, and the epoch that stands for its in-memory data.
+
+A DuckDB instance numbers all its queries and all its transactions, whichever connection they come from
+(``current_query_id()``, ``current_transaction_id()``), and counts its connections
+(``duckdb_connection_count()``). A probe on a cursor of our own reads the three in one query. Measured on
+1.5.5 and 2.0.0: a statement through ``execute`` costs exactly one query and one transaction (none of
+the latter inside an explicit transaction), fetching costs nothing, and so does the parser. What our own
+statements do not explain was somebody else's: a statement on the raw connection, on another cursor, an
+appender, a relation.
+
+Numbers alone cannot say that a foreign statement is *finished*: a long INSERT is counted when it starts
+and visible when it ends. So as long as connections exist that nobody told us of, in-memory data has no
+version at all. ``txid_current()`` would not do: on 2.0 a commit leaves no trace in it, and on 1.5 it
+depends on the way rows are fetched.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+import weakref
+from contextlib import suppress
+from dataclasses import dataclass
+
+import duckdb
+
+_PROBE_NAME = "__respool_probe"
+_PROBE = "SELECT current_query_id(), current_transaction_id(), count FROM duckdb_connection_count()"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ticks:
+    """Queries and transactions that something costs."""
+
+    queries: int = 0
+    transactions: int = 0
+
+    def __add__(self, other: Ticks) -> Ticks:
+        return Ticks(
+            queries=self.queries + other.queries, transactions=self.transactions + other.transactions
+        )
+
+    def __sub__(self, other: Ticks) -> Ticks:
+        return Ticks(
+            queries=self.queries - other.queries, transactions=self.transactions - other.transactions
+        )
+
+    def within(self, low: Ticks, high: Ticks) -> bool:
+        """Whether both numbers lie between the bounds, which are included."""
+        return (
+            low.queries <= self.queries <= high.queries
+            and low.transactions <= self.transactions <= high.transactions
+        )
+
+
+ONE = Ticks(queries=1, transactions=1)
+"""What one statement outside a transaction costs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """What one probe showed.
+
+    ``ambiguous``: statements of ours are running, and whether what was counted is theirs cannot be told
+    yet. ``foreign``: connections exist that are not ours, and may be in the middle of a write. ``others``
+    counts everything but our own probes: equal in two sightings means that nothing ran in between.
+    """
+
+    epoch: str
+    unexplained: int
+    ambiguous: bool
+    foreign: bool
+    writing: bool
+    others: Ticks
+
+    @property
+    def settled(self) -> bool:
+        """Whether everything that was counted is known to be finished and visible."""
+        return not (self.ambiguous or self.foreign or self.writing)
+
+
+class Member:
+    """One connection that is known to belong to us; forgotten when its engine is."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self.connection = connection
+
+    @property
+    def alive(self) -> bool:
+        """Whether the connection is still open."""
+        try:
+            self.connection.query_progress()
+        except duckdb.Error:
+            return False
+        return True
+
+
+class InstanceActivity:
+    """What happens in one DuckDB instance, shared by all engines of this process that use it.
+
+    Thread-safe. ``epoch`` is the version of everything in memory: random, and never given again after
+    it was renewed. ``catalog_generation`` and ``function_generation`` move whenever names may have.
+    """
+
+    def __init__(self, member: Member) -> None:
+        self.token = secrets.token_hex(16)
+        self._lock = threading.RLock()
+        self._members: weakref.WeakSet[Member] = weakref.WeakSet([member])
+        self._cursor: duckdb.DuckDBPyConnection | None = None
+        self._expected: Ticks | None = None
+        self._running = Ticks()
+        self._own = Ticks()
+        self._writers = 0
+        self._epoch = secrets.token_hex(16)
+        self._unexplained = 0
+        self._last_unexplained = time.monotonic()
+        self.catalog_generation = 0
+        self.function_generation = 0
+
+    def join(self, member: Member) -> None:
+        """Count a connection as one of ours from now on."""
+        with self._lock:
+            self._members.add(member)
+
+    def leave(self, member: Member) -> None:
+        """Count a connection as somebody else's from now on; the last one closes the probe's cursor."""
+        with self._lock:
+            self._members.discard(member)
+            if self._cursor is not None and not any(each.alive for each in self._members):
+                self._cursor.close()
+                self._cursor = None
+
+    @property
+    def in_use(self) -> bool:
+        """Whether any connection of ours is still open."""
+        return any(member.alive for member in tuple(self._members))
+
+    def quiet_seconds(self) -> float:
+        """Seconds since something unexplained was last seen, by a clock that never jumps."""
+        return time.monotonic() - self._last_unexplained
+
+    def sight(self) -> Sighting:
+        """Read the instance's counters and renew the epoch where something is unexplained."""
+        with self._lock:
+            seen, connections = self._probe()
+            self._own += ONE
+            expected = None if self._expected is None else self._expected + ONE
+            if expected is None or not seen.within(expected, expected + self._running):
+                self._renew(seen)
+            else:
+                self._expected = expected
+            ours = len({id(member.connection) for member in self._members if member.alive})
+            return Sighting(
+                epoch=self._epoch,
+                unexplained=self._unexplained,
+                ambiguous=seen != self._expected,
+                foreign=connections != ours + 1,
+                writing=self._writers > 0,
+                others=seen - self._own,
+            )
+
+    def start_reading(self, statements: int) -> None:
+        """Our own statements are about to run, one after the other, and change nothing."""
+        with self._lock:
+            self._running += Ticks(queries=statements, transactions=statements)
+
+    def finish_reading(self, statements: int, cost: Ticks) -> None:
+        """They have run; ``cost`` is what they must have cost exactly."""
+        with self._lock:
+            self._running -= Ticks(queries=statements, transactions=statements)
+            if self._expected is not None:
+                self._expected += cost
+
+    def start_writing(self) -> None:
+        """A statement of ours that may change data is about to run: no version is current until it ends."""
+        with self._lock:
+            self._writers += 1
+            self._epoch = secrets.token_hex(16)
+
+    def finish_writing(self) -> None:
+        """It has run, or failed; whatever was counted meanwhile is covered by the new epoch."""
+        with self._lock:
+            self._writers -= 1
+            self.renew()
+
+    def renew(self) -> None:
+        """Give the in-memory data a new version and take the counters as they are."""
+        with self._lock:
+            try:
+                seen, _ = self._probe()
+            except duckdb.Error:
+                # The connection is gone with its probe; the next probe starts from nothing.
+                self._epoch, self._expected = secrets.token_hex(16), None
+                return
+            self._own += ONE
+            self._epoch, self._expected = secrets.token_hex(16), seen
+
+    def renamed(self, *, functions: bool) -> None:
+        """Names may mean something else from now on."""
+        with self._lock:
+            self.catalog_generation += 1
+            self.function_generation += int(functions)
+
+    def rows(self, sql: str, parameters: list[object] | None = None) -> list[tuple[object, ...]]:
+        """Run a query of ours on the probe's cursor, where a failure touches no transaction of the user's."""
+        with self._lock:
+            cursor = self._cursor or self._connect()
+            try:
+                found = cursor.execute(sql, parameters).fetchall()
+            except duckdb.ParserException:
+                raise  # what does not parse is not counted
+            except duckdb.Error:
+                self._count_own(1)
+                raise
+            self._count_own(1)
+            return found
+
+    def _count_own(self, statements: int) -> None:
+        cost = Ticks(queries=statements, transactions=statements)
+        self._own += cost
+        if self._expected is not None:
+            self._expected += cost
+
+    def _renew(self, seen: Ticks) -> None:
+        self._epoch = secrets.token_hex(16)
+        self._expected = seen
+        self._unexplained += 1
+        self._last_unexplained = time.monotonic()
+        self.renamed(functions=True)
+
+    def _probe(self) -> tuple[Ticks, int]:
+        try:
+            return self._read()
+        except duckdb.ConnectionException:
+            # Closing a connection closes the cursors made from it, ours among them.
+            self._cursor = None
+            return self._read()
+
+    def _read(self) -> tuple[Ticks, int]:
+        cursor = self._cursor or self._connect()
+        row = cursor.execute(f"EXECUTE {_PROBE_NAME}").fetchall()[0]
+        return Ticks(queries=row[0], transactions=row[1]), row[2]
+
+    def _connect(self) -> duckdb.DuckDBPyConnection:
+        for member in tuple(self._members):
+            with suppress(duckdb.ConnectionException):
+                cursor = member.connection.cursor()
+                cursor.execute(f"PREPARE {_PROBE_NAME} AS {_PROBE}")
+                self._count_own(1)
+                self._cursor = cursor
+                return cursor
+        raise duckdb.ConnectionException("Connection Error: Connection already closed!")

@@ -1,0 +1,194 @@
+"""Records jobs and their subexpressions on a thread of its own, bounded in memory.
+
+Nothing here is on a query's path: ``add`` puts a value into a queue and returns. When the queue is full the
+job is dropped and counted, so that a slow metastore never slows a query.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from metastore.errors import MetastoreError
+from metastore.ports import Metastore
+from metastore.records import Job, JobStatus, Occurrence, ViewRead
+from optimizer_plugin.analyzer.feedback import attribute
+from optimizer_plugin.engines.ports import Profile
+from optimizer_plugin.templates import canonical_digest
+
+if TYPE_CHECKING:
+    from optimizer_plugin.session import Report
+
+QUEUE_LIMIT = 2_000
+BATCH = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """A job that has run, as the session hands it over."""
+
+    report: Report
+    user: str
+    engine: str
+    script: str
+    elapsed_seconds: float
+    rows: int | None
+    profile: Profile | None
+    status: JobStatus
+
+
+@dataclass(slots=True)
+class Recorder:
+    """Writes history in batches. ``dropped`` and ``failed`` count what did not get there."""
+
+    metastore: Metastore
+    tenant: str
+    dropped: int = 0
+    failed: int = 0
+    last_error: str = ""
+    _queue: queue.Queue[Finished | list[ViewRead] | threading.Event | None] = field(
+        default_factory=lambda: queue.Queue(QUEUE_LIMIT)
+    )
+    _thread: threading.Thread | None = None
+
+    def add(self, finished: Finished) -> None:
+        """Hand over a finished job."""
+        self._put(finished)
+
+    def note_reads(self, reads: list[ViewRead]) -> None:
+        """Hand over uses of views."""
+        self._put(reads)
+
+    def flush(self, timeout_seconds: float = 30.0) -> bool:
+        """Wait until everything handed over so far has been written; False where time ran out."""
+        if self._thread is None:
+            return True
+        done = threading.Event()
+        self._queue.put(done)
+        return done.wait(timeout_seconds)
+
+    def close(self) -> None:
+        """Write what is left and end the thread."""
+        if self._thread is not None:
+            self._queue.put(None)
+            self._thread.join(timeout=30.0)
+            self._thread = None
+
+    def _put(self, item: Finished | list[ViewRead]) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="respool-recorder", daemon=True)
+            self._thread.start()
+        try:
+            self._queue.put_nowait(item)
+        except queue.Full:
+            self.dropped += 1
+
+    def _run(self) -> None:
+        while True:
+            item = self._queue.get()
+            batch: list[Finished] = []
+            while item is not None:
+                if isinstance(item, Finished):
+                    batch.append(item)
+                else:
+                    self._write(batch)
+                    batch = []
+                    self._other(item)
+                if len(batch) >= BATCH or self._queue.empty():
+                    break
+                item = self._queue.get()
+            self._write(batch)
+            if item is None:
+                return
+
+    def _other(self, item: list[ViewRead] | threading.Event) -> None:
+        if isinstance(item, threading.Event):
+            item.set()
+            return
+        try:
+            self.metastore.note_reads(self.tenant, item)
+        except MetastoreError as error:
+            self._lost(error, len(item))
+
+    def _write(self, batch: Sequence[Finished]) -> None:
+        if not batch:
+            return
+        try:
+            jobs = [job_record(finished, self.tenant) for finished in batch]
+            occurrences = [found for finished in batch for found in occurrence_records(finished)]
+            self.metastore.record(jobs, occurrences)
+        except Exception as error:  # the recorder must live on, whatever one job holds
+            self._lost(error, len(batch))
+
+    def _lost(self, error: Exception, count: int) -> None:
+        self.failed += count
+        self.last_error = f"{type(error).__name__}: {error}"
+
+
+def job_record(finished: Finished, tenant: str) -> Job:
+    """A finished job as history keeps it: the text without its literals."""
+    report = finished.report
+    template = report.template
+    compiled = None if template is None else template.compiled
+    return Job(
+        job_id=report.job_id,
+        tenant=tenant,
+        user=finished.user,
+        engine=finished.engine,
+        template="" if compiled is None else compiled.template,
+        template_text="" if compiled is None else compiled.template_text,
+        script=finished.script,
+        tags=() if compiled is None else tuple(sorted(compiled.tags.all())),
+        started_at=report.started_at,
+        elapsed_seconds=finished.elapsed_seconds,
+        cpu_seconds=None if finished.profile is None else finished.profile.cpu_seconds,
+        rows=finished.rows,
+        status=finished.status,
+        overhead=tuple(report.seconds.items()),
+        builds=report.builds,
+        reads=report.reads,
+        not_reused=tuple((reason.code, reason.text) for reason in report.not_reused),
+        profile_seconds=None if finished.profile is None else finished.profile.root.inclusive_seconds(),
+    )
+
+
+def occurrence_records(finished: Finished) -> list[Occurrence]:
+    """The subexpressions of a job, with their share of its measured time."""
+    report = finished.report
+    template = report.template
+    if template is None:
+        return []
+    compiled = template.compiled
+    measured = {} if finished.profile is None else attribute(compiled, finished.profile)
+    found = []
+    for subexpression in compiled.subexpressions:
+        precise = None
+        if subexpression.eligible and report.versions:
+            outcome = template.precise(
+                subexpression, report.versions, report.environment, report.parameters
+            )
+            precise = outcome if isinstance(outcome, str) else None
+        attributed = measured.get(subexpression.ordinal)
+        found.append(
+            Occurrence(
+                job_id=report.job_id,
+                ordinal=subexpression.ordinal,
+                kind=subexpression.kind,
+                label=subexpression.label,
+                normalized=subexpression.normalized,
+                precise=precise,
+                canonical_digest=canonical_digest(subexpression),
+                tables=subexpression.inputs,
+                columns=tuple((c.normalized_key, c.expression) for c in subexpression.columns),
+                sort_columns=subexpression.properties.sort_columns,
+                contains=tuple(sorted(subexpression.contains)),
+                source_count=subexpression.source_count,
+                ineligible=tuple((reason.code, reason.text) for reason in subexpression.ineligible),
+                attributed_seconds=None if attributed is None else attributed.seconds,
+                rows=None if attributed is None else attributed.rows,
+            )
+        )
+    return found

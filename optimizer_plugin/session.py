@@ -1,0 +1,447 @@
+"""The life of one query, as ordered steps behind one boundary that fails open.
+
+``prepare`` takes a statement before it runs and gives back what is to run in its place; ``finish`` takes
+what was measured. Whatever goes wrong inside, the user's own statement runs, unchanged, and the error
+is counted; ``strict`` raises it instead.
+
+Source: CloudViews section 6; docs/architecture.md ("Life of a query").
+"""
+
+from __future__ import annotations
+
+import getpass
+import random
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from metastore.ports import Metastore
+from metastore.records import Annotation, JobStatus, View, ViewRead, ViewState
+from optimizer_plugin.engines.ports import Engine, OutputColumn, Profile
+from optimizer_plugin.policies import Materialize, Policy, WholeResultsOnSight
+from optimizer_plugin.recording import Finished, Recorder
+from optimizer_plugin.templates import Template, Templates
+from optimizer_plugin.views.building import Builder
+from optimizer_plugin.views.offers import decision_policy, offered, statement_tag
+from rewriter import rejections
+from rewriter.matching import decide
+from rewriter.model import AvailableView, Decision, Read, Rejection, Wanted
+from rewriter.rendering import rewrite
+from signatures.model import InputIdentity, InputVersion, NormalizedSignature, PreciseSignature, Reason
+from signatures.plan import BoundQuery, Output
+from signatures.verification import same_meaning
+
+Parameters = Sequence[object] | Mapping[str, object] | None
+
+STEPS = ("sign", "look_up", "decide", "spool", "rewrite")
+"""Steps before a statement runs, in order, as they are named in reports."""
+
+
+@dataclass(slots=True)
+class Report:
+    """What was done for one statement: the answer to "why was it not reused?"."""
+
+    job_id: str
+    text: str
+    executed: str
+    parameters: Parameters = None
+    builds: tuple[PreciseSignature, ...] = ()
+    reads: tuple[PreciseSignature, ...] = ()
+    seconds: dict[str, float] = field(default_factory=dict)
+    rejections: tuple[Rejection, ...] = ()
+    error: str = ""
+    template: Template | None = None
+    versions: Mapping[InputIdentity, InputVersion | None] = field(default_factory=dict)
+    environment: str = ""
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    profiled: bool = False
+
+    @property
+    def not_reused(self) -> tuple[Reason, ...]:
+        """Why subexpressions were not reused, each reason once."""
+        return tuple(dict.fromkeys(rejection.reason for rejection in self.rejections))
+
+    @property
+    def rewritten(self) -> bool:
+        """Whether something else than the user's own text runs."""
+        return self.executed is not self.text
+
+
+@dataclass(slots=True)
+class Counters:
+    """What ``con.reuse.stats()`` shows."""
+
+    queries: int = 0
+    spooled: int = 0
+    reused: int = 0
+    fallbacks: int = 0
+    bypassed: int = 0
+    errors: int = 0
+    overhead_seconds: float = 0.0
+    saved_seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class Session:
+    """One wrapped connection's reuse. Not for several threads at once; the recorder has its own."""
+
+    engine: Engine
+    metastore: Metastore
+    builder: Builder
+    recorder: Recorder
+    templates: Templates
+    policy: Policy
+    tenant: str
+    strict: bool = False
+    script: str = ""
+    user: str = field(default_factory=getpass.getuser)
+    counters: Counters = field(default_factory=Counters)
+    last: Report | None = None
+    last_error: str = ""
+    enabled: bool = True
+    sampling: random.Random = field(default_factory=random.Random)
+    _views: dict[PreciseSignature, View] = field(default_factory=dict)
+    _step: Callable[[str], None] | None = None
+    """Called at the start of each step; tests inject failures here."""
+
+    def prepare(self, text: str, parameters: Parameters = None) -> Report:
+        """Everything before a SELECT runs; ``executed`` of the report is what to run.
+
+        Raises:
+            Exception: only with ``strict``.
+        """
+        report = Report(str(uuid.uuid4()), text, text, parameters)
+        self.last = report
+        self.counters.queries += 1
+        started = time.perf_counter()
+        try:
+            self._prepare(report)
+        except Exception as error:
+            self._failed(report, error)
+        spent = time.perf_counter() - started
+        self.counters.overhead_seconds += spent - report.seconds.get("spool", 0.0)
+        return report
+
+    def _failed(self, report: Report, error: Exception) -> None:
+        """The one boundary: count, remember, and let the user's own statement run."""
+        self.counters.errors += 1
+        report.error = self.last_error = f"{type(error).__name__}: {error}"
+        report.executed, report.reads = report.text, ()
+        if self.strict:
+            raise error
+
+    @contextmanager
+    def _timed(self, report: Report, step: str) -> Iterator[None]:
+        started = time.perf_counter()
+        if self._step is not None:
+            self._step(step)
+        try:
+            yield
+        finally:
+            report.seconds[step] = report.seconds.get(step, 0.0) + time.perf_counter() - started
+
+    def _prepare(self, report: Report) -> None:
+        with self._timed(report, "sign"):
+            template = report.template = self.templates.find(report.text)
+            report.environment = self.engine.environment()
+            if not self._worth_a_look(template, report):
+                return
+            report.versions = self.engine.versions(template.inputs)
+        with self._timed(report, "look_up"):
+            views, annotations = self._look_up(template, report)
+        with self._timed(report, "decide"):
+            precise = self._precise(template, report, views, annotations)
+            decision = self._decide(template, report, precise, views, annotations)
+        if decision.builds:
+            with self._timed(report, "spool"):
+                views = self._spool(template, report, decision, precise, views, annotations)
+            with self._timed(report, "decide"):
+                decision = replace(
+                    self._decide(template, report, precise, views, annotations),
+                    builds=decision.builds,
+                )
+        if decision.reads:
+            with self._timed(report, "rewrite"):
+                self._rewrite(template, report, decision, views)
+
+    def _worth_a_look(self, template: Template, report: Report) -> bool:
+        """Nothing is looked up for what can't be reused; the report says why."""
+        compiled = template.compiled
+        if not self.enabled or not compiled.is_query or not template.candidates:
+            self.counters.bypassed += 1
+            report.rejections = tuple(
+                Rejection(ordinal=s.ordinal, reason=s.ineligible[0])
+                for s in compiled.subexpressions
+                if s.ineligible
+            )
+            return False
+        if self.engine.in_transaction():
+            self.counters.bypassed += 1
+            report.rejections = (Rejection(ordinal=0, reason=rejections.in_transaction()),)
+            return False
+        return True
+
+    def _look_up(
+        self, template: Template, report: Report
+    ) -> tuple[dict[PreciseSignature, View], dict[NormalizedSignature, Annotation]]:
+        """One request for the job (CloudViews 6.1)."""
+        found = self.metastore.lookup(self.tenant, template.tags, report.environment)
+        views = {view.precise: view for view in found.views}
+        return views, {annotation.normalized: annotation for annotation in found.annotations}
+
+    def _precise(
+        self,
+        template: Template,
+        report: Report,
+        views: Mapping[PreciseSignature, View],
+        annotations: Mapping[NormalizedSignature, Annotation],
+    ) -> dict[int, PreciseSignature | Reason]:
+        """Precise signatures of what an annotation, a view or the policy names, and of nothing else."""
+        named = {view.normalized for view in views.values()} | set(annotations)
+        everything = self.policy.reuse.materialize is Materialize.ON_SIGHT
+        statement = template.compiled.statement
+        result: dict[int, PreciseSignature | Reason] = {}
+        for subexpression in template.candidates:
+            if everything or subexpression.ordinal == statement or subexpression.normalized in named:
+                result[subexpression.ordinal] = template.precise(
+                    subexpression, report.versions, report.environment, report.parameters
+                )
+        return result
+
+    def _decide(
+        self,
+        template: Template,
+        report: Report,
+        precise: Mapping[int, PreciseSignature | Reason],
+        views: Mapping[PreciseSignature, View],
+        annotations: Mapping[NormalizedSignature, Annotation],
+    ) -> Decision:
+        available = {key: offered(view) for key, view in views.items()}
+        wanted = {
+            key: Wanted(
+                normalized=key, columns=annotation.columns, utility_seconds=annotation.utility_seconds
+            )
+            for key, annotation in annotations.items()
+        }
+        versions = {key: value for key, value in report.versions.items() if value is not None}
+        statement = template.compiled.statement
+        seen = None if statement is None else precise.get(statement)
+        rules = decision_policy(self.policy, statement_on_sight=self._keep_result(template, seen))
+        decision = decide(template.compiled, precise, versions, available, wanted, rules)
+        report.rejections = decision.rejections
+        return decision
+
+    def _keep_result(self, template: Template, precise: PreciseSignature | Reason | None) -> bool:
+        """Whether the whole result is captured without an annotation."""
+        reuse = self.policy.reuse
+        if not reuse.whole_results or not isinstance(precise, str):
+            return False
+        statement = template.compiled.statement
+        tied = statement is not None and template.compiled.subexpressions[statement].same_text_only
+        if tied and not reuse.tied_whole_results:
+            return False
+        match reuse.whole_results_on_sight:
+            case WholeResultsOnSight.ALWAYS:
+                return True
+            case WholeResultsOnSight.ON_REPEAT:
+                return template.seen_before(precise) and self._long_enough(template)
+            case _:
+                return False
+
+    def _long_enough(self, template: Template) -> bool:
+        seconds = template.last_seconds
+        return seconds is not None and seconds >= self.policy.cost.min_job_seconds
+
+    def _spool(
+        self,
+        template: Template,
+        report: Report,
+        decision: Decision,
+        precise: Mapping[int, PreciseSignature | Reason],
+        views: Mapping[PreciseSignature, View],
+        annotations: Mapping[NormalizedSignature, Annotation],
+    ) -> dict[PreciseSignature, View]:
+        """Build what is missing, smallest first; each view is published as soon as it is written."""
+        built = dict(views)
+        for build in decision.builds:
+            signature = precise[build.ordinal]
+            if not isinstance(signature, str):
+                continue
+            subexpression = template.compiled.subexpressions[build.ordinal]
+            outcome = self.builder.build(
+                template,
+                build,
+                signature,
+                annotations.get(subexpression.normalized),
+                job_id=report.job_id,
+                versions=report.versions,
+                environment=report.environment,
+                parameters=report.parameters,
+                tags=frozenset({statement_tag(subexpression.normalized)}),
+            )
+            if isinstance(outcome, View):
+                built[signature] = outcome
+                self.counters.spooled += 1
+                report.builds = (*report.builds, signature)
+            else:
+                report.rejections = (
+                    *report.rejections,
+                    Rejection(ordinal=build.ordinal, reason=outcome),
+                )
+        return built
+
+    def _rewrite(
+        self,
+        template: Template,
+        report: Report,
+        decision: Decision,
+        views: Mapping[PreciseSignature, View],
+    ) -> None:
+        """Edit the user's text, check that it still means the same, and that its shape is the same."""
+        key = tuple((read.ordinal, read.view.precise, views[read.view.precise].path) for read in decision.reads)
+        text = template.rewritten.get(key)
+        if text is None:
+            text = self._edited(template, decision.reads, views)
+            template.rewritten[key] = text
+        if isinstance(text, Reason):
+            report.rejections = (*report.rejections, Rejection(ordinal=0, reason=text))
+            return
+        report.executed = text
+        report.reads = tuple(read.view.precise for read in decision.reads)
+        if template.compiled.has_parameters:
+            report.parameters = None
+        self.counters.reused += 1
+
+    def _edited(
+        self, template: Template, reads: Sequence[Read], views: Mapping[PreciseSignature, View]
+    ) -> str | Reason:
+        outputs = template.outputs(self.engine)
+        names = [output.name for output in outputs]
+
+        def scan(read: Read, pairs: Sequence[tuple[str, str]]) -> str:
+            return self.builder.scan(views[read.view.precise], pairs)
+
+        text = rewrite(template.compiled, reads, scan, names)
+        if any(read.ordinal == template.compiled.statement for read in reads):
+            return text if self._same_shape(text, outputs) else rejections.other_shape("names or types")
+        plain = rewrite(template.compiled, reads, _placeholder_scan, names)
+        meanings = {_placeholder(read.view): _meaning(template, read) for read in reads}
+        if not same_meaning(
+            template.compiled, plain, self.engine.catalog(), self.engine.dialect, meanings
+        ):
+            return rejections.not_verified()
+        return text if self._same_shape(text, outputs) else rejections.other_shape("names or types")
+
+    def _same_shape(self, text: str, outputs: Sequence[OutputColumn]) -> bool:
+        return tuple(self.engine.describe(text)) == tuple(outputs)
+
+    def wants_profile(self, report: Report) -> bool:
+        """Whether this job is one of the sample that runs with profiling on."""
+        if report.template is None or report.rewritten or not self.policy.history.record:
+            return False
+        report.profiled = self.sampling.random() < self.policy.history.profile_share
+        return report.profiled
+
+    def fall_back(self, report: Report, error: Exception) -> None:
+        """A rewritten statement failed: the original runs once, and its views become suspect."""
+        self.counters.fallbacks += 1
+        self.last_error = f"{type(error).__name__}: {error}"
+        for signature in report.reads:
+            try:
+                self.metastore.set_view_state(
+                    self.tenant, signature, ViewState.SUSPECT, f"a statement that read it failed: {error}"[:500]
+                )
+            except Exception as problem:
+                self._failed(report, problem)
+        report.executed, report.reads = report.text, ()
+
+    def finish(
+        self,
+        report: Report,
+        elapsed_seconds: float,
+        *,
+        rows: int | None = None,
+        profile: Profile | None = None,
+        failed: bool = False,
+    ) -> None:
+        """Take what was measured; recording happens on a thread of its own."""
+        report.seconds["run"] = elapsed_seconds
+        template = report.template
+        if template is None:
+            return
+        try:
+            self._finish(report, template, elapsed_seconds, rows, profile, failed=failed)
+        except Exception as error:
+            self._failed(report, error)
+
+    def _finish(
+        self,
+        report: Report,
+        template: Template,
+        elapsed_seconds: float,
+        rows: int | None,
+        profile: Profile | None,
+        *,
+        failed: bool,
+    ) -> None:
+        if self._step is not None:
+            self._step("record")
+        if report.reads:
+            report.seconds["read"] = elapsed_seconds
+            saved = max(0.0, (template.last_seconds or 0.0) - elapsed_seconds)
+            self.counters.saved_seconds += saved
+            self.recorder.note_reads(
+                [
+                    ViewRead(
+                        precise=signature,
+                        saved_seconds=saved / len(report.reads),
+                        read_seconds=elapsed_seconds / len(report.reads),
+                    )
+                    for signature in report.reads
+                ]
+            )
+        elif not failed:
+            template.last_seconds = elapsed_seconds
+        if not failed:
+            template.remember(report.versions, report.environment, report.parameters)
+        if self.policy.history.record:
+            self.recorder.add(
+                Finished(
+                    report=report,
+                    user=self.user,
+                    engine=self.engine.name,
+                    script=self.script,
+                    elapsed_seconds=elapsed_seconds,
+                    rows=rows,
+                    profile=profile,
+                    status=JobStatus.FAILED if failed else JobStatus.SUCCEEDED,
+                )
+            )
+
+
+def _placeholder(view: AvailableView) -> str:
+    return f"view:{view.precise}"
+
+
+def _placeholder_scan(read: Read, pairs: Sequence[tuple[str, str]]) -> str:
+    """A scan for the check of meaning: columns by rank of their key, no casts, no path."""
+    ranks = {key: index for index, key in enumerate(sorted(read.view.keys))}
+    columns = ", ".join(f'c{ranks[key]} AS "{name}"' for key, name in pairs)
+    return f"SELECT {columns} FROM read_parquet('{_placeholder(read.view)}')"
+
+
+def _meaning(template: Template, read: Read) -> BoundQuery:
+    """What the placeholder's file holds: the plan of the subexpression, columns by rank of their key."""
+    definition = template.compiled.definitions[read.ordinal]
+    expressions = {output.name: output.expression for output in definition.outputs}
+    outputs = [
+        Output(f"c{index}", expressions[key])
+        for index, key in enumerate(sorted(read.view.keys))
+        if key in expressions
+    ]
+    return BoundQuery(definition.plan, tuple(outputs))
+
+

@@ -1,0 +1,154 @@
+"""Compiled statements, kept by their exact text while the catalog stays the same.
+
+A hit skips parsing, planning and signing; only versions of inputs are filled in.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from xxhash import xxh3_128_hexdigest
+
+from optimizer_plugin.engines.ports import Engine, OutputColumn
+from optimizer_plugin.views.offers import statement_tag
+from rewriter import rejections
+from signatures.catalog import Catalog
+from signatures.compiler import compile_statement
+from signatures.encoding import precise_signature
+from signatures.model import (
+    InputIdentity,
+    InputVersion,
+    PreciseSignature,
+    Reason,
+    Subexpression,
+)
+from signatures.sites import CompiledStatement
+
+MAX_SEEN = 16
+
+Versions = Mapping[InputIdentity, InputVersion | None]
+
+
+@dataclass(slots=True)
+class Template:
+    """One compiled statement and what was learnt of it while it ran."""
+
+    compiled: CompiledStatement
+    candidates: tuple[Subexpression, ...]
+    """Subexpressions that are eligible and have a place in the text."""
+    inputs: tuple[InputIdentity, ...]
+    tags: frozenset[str]
+    rewritten: dict[tuple[tuple[int, PreciseSignature, str], ...], str | Reason] = field(default_factory=dict)
+    last_seconds: float | None = None
+    """Run time of the last run without reuse."""
+    _outputs: tuple[OutputColumn, ...] | None = None
+    _precise: dict[tuple[int, str, tuple[InputVersion | None, ...]], PreciseSignature] = field(
+        default_factory=dict
+    )
+    _seen: OrderedDict[PreciseSignature, None] = field(default_factory=OrderedDict)
+
+    def outputs(self, engine: Engine) -> tuple[OutputColumn, ...]:
+        """Names and types of the original's outputs, asked of the engine once."""
+        if self._outputs is None:
+            self._outputs = engine.describe(self.compiled.text)
+        return self._outputs
+
+    def precise(
+        self, subexpression: Subexpression, versions: Versions, environment: str, parameters: object
+    ) -> PreciseSignature | Reason:
+        """The precise signature now, or why there is none."""
+        for identity in subexpression.inputs:
+            if versions.get(identity) is None:
+                return rejections.version_unknown(identity)
+        key = (subexpression.ordinal, environment, tuple(versions[i] for i in subexpression.inputs))
+        found = self._precise.get(key) if parameters is None else None
+        if found is None:
+            canonical = subexpression.canonical
+            if parameters is not None:
+                canonical += f" (parameters {_typed(parameters)})"
+            known = [
+                (identity, version)
+                for identity in subexpression.inputs
+                if (version := versions[identity]) is not None
+            ]
+            found = precise_signature(canonical, known, environment)
+            if parameters is None:
+                self._precise[key] = found
+        return found
+
+    def seen_before(self, precise: PreciseSignature) -> bool:
+        """Whether the whole statement ran before on the same inputs."""
+        return precise in self._seen
+
+    def remember(self, versions: Versions, environment: str, parameters: object) -> None:
+        """Note that the whole statement ran on these inputs."""
+        statement = self.compiled.statement
+        if statement is None or not versions:
+            return
+        precise = self.precise(self.compiled.subexpressions[statement], versions, environment, parameters)
+        if isinstance(precise, str):
+            self._seen[precise] = None
+            self._seen.move_to_end(precise)
+            while len(self._seen) > MAX_SEEN:
+                self._seen.popitem(last=False)
+
+
+def _typed(parameters: object) -> str:
+    """Parameter values with their types: 1, 1.0 and True are three different parameters."""
+    if isinstance(parameters, Mapping):
+        pairs = sorted((str(name), value) for name, value in parameters.items())
+    elif isinstance(parameters, Sequence) and not isinstance(parameters, str | bytes):
+        pairs = [(str(index), value) for index, value in enumerate(parameters)]
+    else:
+        pairs = [("", parameters)]
+    return ", ".join(f"{name}={type(value).__qualname__}:{value!r}" for name, value in pairs)
+
+
+@dataclass(slots=True)
+class Templates:
+    """A bounded cache of compiled statements of one connection."""
+
+    engine: Engine
+    capacity: int = 512
+    script: str = ""
+    _kept: OrderedDict[str, Template] = field(default_factory=OrderedDict)
+    _catalog: Catalog | None = None
+
+    def find(self, text: str) -> Template:
+        """The compiled statement of a text; compiled anew where the catalog has changed."""
+        catalog = self.engine.catalog()
+        if catalog is not self._catalog:
+            self._kept.clear()
+            self._catalog = catalog
+        found = self._kept.get(text)
+        if found is None:
+            found = self._kept[text] = compile_template(text, catalog, self.engine.dialect, self.script)
+            while len(self._kept) > self.capacity:
+                self._kept.popitem(last=False)
+        else:
+            self._kept.move_to_end(text)
+        return found
+
+    def all(self) -> tuple[Template, ...]:
+        """Compiled statements that are kept now, least recently used first."""
+        return tuple(self._kept.values())
+
+
+def compile_template(text: str, catalog: Catalog, dialect: str, script: str) -> Template:
+    """Compile a statement and work out what can be reused of it at all."""
+    compiled = compile_statement(text, catalog, dialect, script=script)
+    candidates = tuple(
+        subexpression
+        for subexpression, site in zip(compiled.subexpressions, compiled.sites, strict=True)
+        if subexpression.eligible and site is not None
+    )
+    inputs = {identity for subexpression in candidates for identity in subexpression.inputs}
+    tags = compiled.tags.all() | {statement_tag(s.normalized) for s in candidates}
+    return Template(compiled, candidates, tuple(sorted(inputs)), frozenset(tags))
+
+
+def canonical_digest(subexpression: Subexpression) -> str:
+    """Digest of a canonical plan, for history."""
+    return xxh3_128_hexdigest(subexpression.canonical.encode())

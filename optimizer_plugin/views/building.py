@@ -1,0 +1,172 @@
+"""Builds a view while a query runs: lease, spool, check, publish.
+
+The view is published as soon as it is written, before the rest of the query runs; if the query fails
+later, the view stays (early materialization).
+
+Source: CloudViews sections 6.1 (lock with mined expiry), 6.2 and 6.4.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from metastore.ports import Metastore
+from metastore.records import Annotation, Publication, PublicationOutcome, View
+from optimizer_plugin.engines.ports import Engine, Spooled, SpoolRequest, StoredColumn
+from optimizer_plugin.policies import Policy
+from optimizer_plugin.templates import Template
+from optimizer_plugin.views.store import Store
+from rewriter import rejections
+from rewriter.model import Build
+from rewriter.rendering import spool_query
+from signatures.model import InputIdentity, InputVersion, PreciseSignature, Reason
+from signatures.plan import Sort
+
+FIRST_LEASE_SECONDS = 600.0
+"""A lease where no run time was mined yet; afterwards it follows the measured one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Builder:
+    """Writes and publishes views of one connection."""
+
+    engine: Engine
+    metastore: Metastore
+    store: Store
+    policy: Policy
+    tenant: str
+
+    def build(
+        self,
+        template: Template,
+        build: Build,
+        precise: PreciseSignature,
+        annotation: Annotation | None,
+        *,
+        job_id: str,
+        versions: Mapping[InputIdentity, InputVersion | None],
+        environment: str,
+        parameters: object,
+        tags: frozenset[str],
+    ) -> View | Reason:
+        """The published view, or why there is none. Errors of the engine's own are reasons too."""
+        seconds = FIRST_LEASE_SECONDS if annotation is None else annotation.lease_seconds
+        if not self.metastore.acquire_lease(self.tenant, precise, job_id, seconds):
+            return rejections.lease_held()
+        directory = self.store.directory(precise, job_id)
+        try:
+            outcome = self._written(
+                template, build, precise, annotation, directory, job_id, versions, environment, parameters
+            )
+            if isinstance(outcome, View):
+                return self._published(outcome, tags, job_id)
+        except Exception as error:
+            shutil.rmtree(directory, ignore_errors=True)
+            outcome = rejections.spool_failed(str(error).splitlines()[0] if str(error) else type(error).__name__)
+        self.metastore.release_lease(self.tenant, precise, job_id)
+        return outcome
+
+    def _written(
+        self,
+        template: Template,
+        build: Build,
+        precise: PreciseSignature,
+        annotation: Annotation | None,
+        directory: Path,
+        job_id: str,
+        versions: Mapping[InputIdentity, InputVersion | None],
+        environment: str,
+        parameters: object,
+    ) -> View | Reason:
+        compiled = template.compiled
+        subexpression = compiled.subexpressions[build.ordinal]
+        sql, keys = spool_query(compiled, build)
+        whole = build.ordinal == compiled.statement
+        outputs = template.outputs(self.engine) if whole else self.engine.describe(sql)
+        refused = self.engine.can_spool(outputs)
+        if refused is not None:
+            return rejections.types_not_kept(refused)
+        directory.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        ordered = isinstance(compiled.definitions[build.ordinal].plan, Sort) or (
+            whole and subexpression.same_text_only
+        )
+        started = time.perf_counter()
+        spooled = self.engine.spool(
+            SpoolRequest(
+                sql=sql,
+                directory=directory,
+                ordered=ordered,
+                parameters=parameters if whole else None,  # type: ignore[arg-type]
+            )
+        )
+        elapsed = time.perf_counter() - started
+        if self.engine.versions(subexpression.inputs) != {i: versions[i] for i in subexpression.inputs}:
+            shutil.rmtree(directory, ignore_errors=True)
+            return rejections.inputs_changed_meanwhile()
+        limit = self._too_large(spooled)
+        if limit is not None:
+            shutil.rmtree(directory, ignore_errors=True)
+            return limit
+        hours = self.policy.views.expires_after_hours
+        lifetime = hours * 3600 if annotation is None else annotation.expires_after_seconds
+        now = datetime.now(UTC)
+        return View(
+            tenant=self.tenant,
+            precise=precise,
+            normalized=subexpression.normalized,
+            canonical=subexpression.canonical,
+            environment=environment,
+            inputs=tuple(
+                (identity, version)
+                for identity in subexpression.inputs
+                if (version := versions[identity]) is not None
+            ),
+            columns=tuple(
+                (key, column.stored_name, column.type, column.stored_type)
+                for key, column in zip(keys, spooled.columns, strict=True)
+            ),
+            ordered=ordered,
+            path=str(directory),
+            rows=spooled.rows,
+            size_bytes=spooled.size_bytes,
+            checksum=spooled.checksum,
+            build_seconds=elapsed,
+            write_seconds=max(0.0, elapsed - spooled.seconds),
+            producer=job_id,
+            created_at=now,
+            expires_at=now + timedelta(seconds=lifetime) if lifetime else None,
+        )
+
+    def _too_large(self, spooled: Spooled) -> Reason | None:
+        cost = self.policy.cost
+        if cost.max_view_rows and spooled.rows > cost.max_view_rows:
+            return rejections.too_many_rows(spooled.rows, cost.max_view_rows)
+        if cost.max_view_bytes and spooled.size_bytes > cost.max_view_bytes:
+            return rejections.too_many_bytes(spooled.size_bytes, cost.max_view_bytes)
+        return None
+
+    def _published(self, view: View, tags: frozenset[str], job_id: str) -> View | Reason:
+        publication: Publication = self.metastore.publish(view, tags, job_id)
+        if publication.replaced is not None:
+            self.store.remove([publication.replaced.path])
+        if publication.outcome is PublicationOutcome.PUBLISHED:
+            return view
+        self.store.remove([view.path])
+        if publication.view is not None:
+            return publication.view
+        return rejections.lease_held()
+
+    def scan(self, view: View, pairs: Sequence[tuple[str, str]]) -> str:
+        """SQL that reads columns of a view under the names asked for."""
+        stored: dict[str, StoredColumn] = {}
+        for key, name, type_name, stored_type in view.columns:
+            stored.setdefault(
+                key, StoredColumn(stored_name=name, type=type_name, stored_type=stored_type)
+            )
+        columns = [(stored[key], name) for key, name in pairs]
+        return self.engine.scan(Path(view.path), columns, ordered=view.ordered)
