@@ -51,7 +51,9 @@ def tpcds(
     engine: Annotated[EngineName, typer.Option(help="The engine that runs the queries.")] = EngineName.DUCKDB,
     top_k: Annotated[int, typer.Option(min=1, help="How many computations the analyzer selects.")] = 10,
     queries: Annotated[str, typer.Option(help="Queries to run, such as 1,2,5-9.")] = "all",
-    repeat: Annotated[int, typer.Option(min=1, help="How often, each time from an empty store.")] = 1,
+    repeat: Annotated[
+        int, typer.Option(min=1, help="Rounds, each from an empty store; even numbers balance.")
+    ] = 1,
     threads: Annotated[int, typer.Option(min=1, help="Threads of the engine.")] = 2,
     data: Annotated[Path | None, typer.Option(help="Where generated data is kept.")] = None,
     output: Annotated[Path, typer.Option(help="Directory of the report.")] = Path("benchmark-report"),

@@ -20,7 +20,9 @@ from optimizer_plugin.errors import ReuseError
 def demo(
     sf: Annotated[float, typer.Option(help="Scale factor: gigabytes of raw data.")] = 0.1,
     queries: Annotated[str, typer.Option(help="Queries to run, such as 1,2,5-9.")] = "all",
-    repeat: Annotated[int, typer.Option(min=1, help="How often, each time from an empty store.")] = 1,
+    repeat: Annotated[
+        int, typer.Option(min=1, help="Rounds, each from an empty store; even numbers balance.")
+    ] = 1,
     threads: Annotated[int, typer.Option(min=1, help="Threads of the engine.")] = 2,
     data: Annotated[Path | None, typer.Option(help="Where generated data is kept.")] = None,
     output: Annotated[Path, typer.Option(help="Directory of the reports.")] = Path("respool-demo"),

@@ -104,6 +104,7 @@ class _Run:
         self._dataset = dataset
         self._backend = backend
         self._connection = connection
+        self._control = connection.cursor()
         self._advance = advance
         self._queries = choose(dataset.queries, settings.queries)
         self._right: dict[int, Table] = {}
@@ -161,40 +162,48 @@ class _Run:
         return tuple(pairs)
 
     def _pair(self, number: int, phase: Phase, reuse: Reuse, query: Query, *, plain_first: bool) -> Pair:
+        # Whatever is not part of a measurement happens before or after both: on a query of milliseconds,
+        # the clean-up of one more small statement on one of the two connections already shows.
+        self._restore_threads()
         plain = self._plain(query) if plain_first else None
-        answer, report = self._with_reuse(number, phase, reuse, query)
-        plain = plain or self._plain(query)
+        answer = self._with_reuse(reuse, query)
+        if plain is None:
+            self._restore_threads()
+            plain = self._plain(query)
+        self._check_reuse(number, phase, query, answer)
         return Pair(
             query=query.number,
             phase=phase,
             plain_seconds=plain.seconds,
-            reuse_seconds=answer.seconds if answer else plain.seconds,
+            reuse_seconds=plain.seconds if isinstance(answer, Difference) else answer.seconds,
             plain_first=plain_first,
-            report=report,
+            report=Report() if isinstance(answer, Difference) else reuse.last(),
         )
 
-    def _plain(self, query: Query) -> Answer:
-        # Reuse may have set the instance to another degree of parallelism for its own statement.
-        found = self._connection.execute("SELECT current_setting('threads')").fetchone()
+    def _restore_threads(self) -> None:
+        """Undo the degree of parallelism that reuse may have set the instance to for its statement."""
+        found = self._control.execute("SELECT current_setting('threads')").fetchone()
         if found != (self._settings.threads,):
-            self._connection.execute(f"SET threads = {self._settings.threads}")
+            self._control.execute(f"SET threads = {self._settings.threads}")
+
+    def _plain(self, query: Query) -> Answer:
         return run_statement(self._connection, query.text)
 
-    def _with_reuse(
-        self, number: int, phase: Phase, reuse: Reuse, query: Query
-    ) -> tuple[Answer | None, Report]:
-        self.checked += 1
+    def _with_reuse(self, reuse: Reuse, query: Query) -> Answer | Difference:
         try:
-            answer = reuse.run(query.text)
+            return reuse.run(query.text)
         except Exception as error:  # noqa: BLE001 - what fails only with reuse is a wrong result
-            problem = f"failed with reuse: {type(error).__name__}: {error}"
-            self._note(query, phase, number, Difference(problem=problem))
-            return None, Report()
+            return Difference(problem=f"failed with reuse: {type(error).__name__}: {error}")
+
+    def _check_reuse(self, number: int, phase: Phase, query: Query, answer: Answer | Difference) -> None:
+        self.checked += 1
+        if isinstance(answer, Difference):
+            self._note(query, phase, number, answer)
+            return
         found = difference(self._right[query.number], answer.table)
         if found is not None:
             defect = self._is_plain_defect(query, answer.table)
             self._note(query, phase, number, found, engine_defect=defect)
-        return answer, reuse.last()
 
     def _check_plain(self, query: Query, answer: Answer) -> None:
         self.checked += 1
