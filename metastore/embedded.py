@@ -163,6 +163,15 @@ def _is_root() -> bool:
 
 
 def _reason(error: BaseException) -> str:
-    output = getattr(error, "stderr", None) or str(error) or type(error).__name__
-    text = output.decode(errors="replace") if isinstance(output, bytes) else str(output)
-    return text.strip().splitlines()[-1] if text.strip() else type(error).__name__
+    match error:
+        case subprocess.CalledProcessError(cmd=command, returncode=status):
+            return f"{_program(command)} ended with status {status}"
+        case subprocess.TimeoutExpired(cmd=command, timeout=seconds):
+            return f"{_program(command)} took longer than {seconds:g} s"
+        case _:
+            lines = str(error).strip().splitlines()
+            return lines[0] if lines else type(error).__name__
+
+
+def _program(command: object) -> str:
+    return Path(str(command[0])).name if isinstance(command, list | tuple) else str(command)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +16,14 @@ from metastore.ports import Metastore
 
 
 @pytest.fixture(scope="session")
-def embedded_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def embedded_directory() -> Path:
     """Data directory of one embedded server for the whole run."""
-    return tmp_path_factory.mktemp("data")
+    # Not below pytest's own temporary directory: every start of pytest closes that to other users, and
+    # a server that root starts runs as one of those.
+    directory = Path(tempfile.mkdtemp(prefix="respool-"))
+    # Registered before the server is, so that it runs after the server has stopped.
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    return directory
 
 
 @pytest.fixture(scope="session", params=["memory", "postgres"])

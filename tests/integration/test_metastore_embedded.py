@@ -49,73 +49,73 @@ def server_process(directory: Path) -> int:
     return int((directory / "postgres" / "postmaster.pid").read_text().splitlines()[0])
 
 
-def test_processes_share_one_server(tmp_path: Path) -> None:
+def test_processes_share_one_server(server_directory: Path) -> None:
     """A process that ends leaves the server to the others, and they see what it wrote."""
-    first = start(tmp_path, "one")
+    first = start(server_directory, "one")
     assert answer(first) == "1"
-    server = server_process(tmp_path)
-    second = start(tmp_path, "two")
+    server = server_process(server_directory)
+    second = start(server_directory, "two")
     assert answer(second) == "2"
     end(first)
-    assert server_process(tmp_path) == server
-    third = start(tmp_path, "three")
+    assert server_process(server_directory) == server
+    third = start(server_directory, "three")
     assert answer(third) == "3"
     end(second)
     end(third)
-    assert not (tmp_path / "postgres" / "postmaster.pid").exists()
+    assert not (server_directory / "postgres" / "postmaster.pid").exists()
 
 
-def test_processes_may_start_at_once(tmp_path: Path) -> None:
+def test_processes_may_start_at_once(server_directory: Path) -> None:
     """Of processes that find no server one sets it up, and all of them get to use it."""
-    processes = [start(tmp_path, str(number)) for number in range(3)]
+    processes = [start(server_directory, str(number)) for number in range(3)]
     assert sorted(answer(process) for process in processes) == ["1", "2", "3"]
     for process in processes:
         end(process)
 
 
-def test_killed_process_does_no_harm(tmp_path: Path) -> None:
+def test_killed_process_does_no_harm(server_directory: Path) -> None:
     """What a killed process wrote is kept, and it does not keep the server alive for ever."""
-    killed = start(tmp_path, "one")
+    killed = start(server_directory, "one")
     assert answer(killed) == "1"
     killed.kill()
     killed.communicate()
-    later = start(tmp_path, "two")
+    later = start(server_directory, "two")
     assert answer(later) == "2"
     end(later)
-    assert not (tmp_path / "postgres" / "postmaster.pid").exists()
+    assert not (server_directory / "postgres" / "postmaster.pid").exists()
 
 
-def test_pid_file_of_a_dead_server_is_not_believed(tmp_path: Path) -> None:
+def test_pid_file_of_a_dead_server_is_not_believed(server_directory: Path) -> None:
     """A left-over pid file whose number is another program's by now does not block the start."""
-    earlier = start(tmp_path, "one")
+    earlier = start(server_directory, "one")
     assert answer(earlier) == "1"
-    file = tmp_path / "postgres" / "postmaster.pid"
+    file = server_directory / "postgres" / "postmaster.pid"
     left_over = file.read_text().splitlines()
     end(earlier)
     file.write_text("\n".join([str(os.getpid()), *left_over[1:]]) + "\n")
-    later = start(tmp_path, "two")
+    later = start(server_directory, "two")
     assert answer(later) == "2"
     end(later)
 
 
-def test_reopening_in_one_process(tmp_path: Path) -> None:
+def test_reopening_in_one_process(server_directory: Path) -> None:
     """Closing a metastore does not end the server under a second one of the same process."""
-    one = open_metastore(None, data_directory=tmp_path)
-    two = open_metastore(None, data_directory=tmp_path)
+    one = open_metastore(None, data_directory=server_directory)
+    two = open_metastore(None, data_directory=server_directory)
     one.apply_policy("team", "", "", "")
     one.close()
     one.close()
     assert len(two.policy_history("team")) == 1
     two.close()
-    three = open_metastore(None, data_directory=tmp_path)
+    three = open_metastore(None, data_directory=server_directory)
     assert len(three.policy_history("team")) == 1
     three.close()
 
 
 @pytest.mark.parametrize("depth", [1, 12])
-def test_only_the_owner_gets_in(tmp_path: Path, depth: int) -> None:
+def test_only_the_owner_gets_in(server_directory: Path, depth: int) -> None:
     """Neither the data nor the socket is open to others, also where a long path moves the socket."""
-    data = tmp_path.joinpath(*["a-directory"] * depth)
+    data = server_directory.joinpath(*["a-directory"] * depth)
     open_metastore(None, data_directory=data).close()
     assert stat.S_IMODE((data / "postgres").stat().st_mode) == 0o700
     lines = (data / "postgres" / "postmaster.pid").read_text().splitlines()
@@ -124,9 +124,9 @@ def test_only_the_owner_gets_in(tmp_path: Path, depth: int) -> None:
     assert stat.S_IMODE(socket.parent.stat().st_mode) & 0o022 == 0
 
 
-def test_closed_directories_stay_closed(tmp_path: Path) -> None:
+def test_closed_directories_stay_closed(server_directory: Path) -> None:
     """Setting up a server shows nobody what lies beside it in the directories above."""
-    above = tmp_path / "private"
+    above = server_directory / "private"
     above.mkdir(mode=0o700)
     open_metastore(None, data_directory=above / "data").close()
     # Of group and others at most the right to pass through.

@@ -30,9 +30,9 @@ class Clock:
 
 
 @pytest.fixture(scope="module")
-def server_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+def server_url(module_server_directory: Path) -> str:
     """Address of a server of this module's own."""
-    return embedded_url(tmp_path_factory.mktemp("failures")).replace("postgresql://", "postgresql+psycopg://")
+    return embedded_url(module_server_directory).replace("postgresql://", "postgresql+psycopg://")
 
 
 @pytest.fixture

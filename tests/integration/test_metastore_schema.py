@@ -21,9 +21,9 @@ from metastore.schema import HEAD_REVISION, MIGRATIONS_DIRECTORY, ensure_schema
 
 
 @pytest.fixture(scope="module")
-def server_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+def server_url(module_server_directory: Path) -> str:
     """Address of a server of this module's own."""
-    return embedded_url(tmp_path_factory.mktemp("schema")).replace("postgresql://", "postgresql+psycopg://")
+    return embedded_url(module_server_directory).replace("postgresql://", "postgresql+psycopg://")
 
 
 @pytest.fixture
@@ -96,12 +96,12 @@ def test_newer_schema_is_refused(database: Database) -> None:
         ensure_schema(database)
 
 
-def test_opening_migrates(tmp_path: Path) -> None:
+def test_opening_migrates(server_directory: Path) -> None:
     """A metastore is ready for use as soon as it is open, here over an ordinary URL."""
-    url = embedded_url(tmp_path)
-    opened = open_metastore(url, data_directory=tmp_path / "not used")
+    url = embedded_url(server_directory)
+    opened = open_metastore(url, data_directory=server_directory / "not used")
     try:
         assert opened.views("nobody") == ()
-        assert not (tmp_path / "not used").exists()
+        assert not (server_directory / "not used").exists()
     finally:
         opened.close()
