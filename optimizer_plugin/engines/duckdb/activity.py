@@ -172,35 +172,43 @@ class InstanceActivity:
             if self._expected is not None:
                 self._expected += cost
 
-    def start_writing(self) -> None:
-        """A statement of ours that may change data is about to run: no version is current until it ends."""
+    def start_writing(self, statements: int) -> None:
+        """Statements of ours that may change data are about to run: no version is current until they end."""
         with self._lock:
+            self.start_reading(statements)
             self._writers += 1
             self._epoch = secrets.token_hex(16)
 
-    def finish_writing(self) -> None:
-        """It has run, or failed; whatever was counted meanwhile is covered by the new epoch."""
+    def finish_writing(self, statements: int, cost: Ticks | None) -> None:
+        """They have run, or failed; None for a cost that cannot be told."""
         with self._lock:
             self._writers -= 1
-            self.renew()
+            self.finish_reading(statements, cost or Ticks())
+            if cost is None:
+                self.renew()
+            else:
+                self._epoch = secrets.token_hex(16)
 
     def renew(self) -> None:
-        """Give the in-memory data a new version and take the counters as they are."""
+        """Take everything counted so far for somebody's changes, of data and of names."""
         with self._lock:
             try:
                 seen, _ = self._probe()
-            except duckdb.Error:
-                # The connection is gone with its probe; the next probe starts from nothing.
-                self._epoch, self._expected = secrets.token_hex(16), None
-                return
+            except duckdb.ConnectionException:
+                seen = Ticks(queries=-1, transactions=-1)  # closed: whatever is read next is unexplained
             self._own += ONE
-            self._epoch, self._expected = secrets.token_hex(16), seen
+            self._renew(seen)
 
     def renamed(self, *, functions: bool) -> None:
         """Names may mean something else from now on."""
         with self._lock:
             self.catalog_generation += 1
             self.function_generation += int(functions)
+
+    def counted(self, statements: int) -> None:
+        """Statements of ours have run outside the windows of ``start_reading``."""
+        with self._lock:
+            self._count_own(statements)
 
     def rows(self, sql: str, parameters: list[object] | None = None) -> list[tuple[object, ...]]:
         """Run a query of ours on the probe's cursor, where a failure touches no transaction of the user's."""

@@ -54,7 +54,9 @@ def _same_instance(activity: InstanceActivity, connection: duckdb.DuckDBPyConnec
     except duckdb.Error:
         return False
     try:
-        return _setting_seen_by(connection) == nonce
+        same = _setting_seen_by(connection) == nonce
+        activity.counted(int(same))
+        return same
     finally:
         with suppress(duckdb.Error):
             activity.rows(f"SET GLOBAL {_SETTING} = {before}")

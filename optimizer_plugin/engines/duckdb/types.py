@@ -15,7 +15,7 @@ from dataclasses import dataclass
 _SURVIVING = frozenset(
     """BOOLEAN TINYINT SMALLINT INTEGER BIGINT UTINYINT USMALLINT UINTEGER UBIGINT FLOAT DOUBLE VARCHAR BLOB
     UUID DATE TIME TIMESTAMP TIMESTAMP_NS JSON""".split()
-) | {"TIMESTAMP WITH TIME ZONE"}
+) | {"TIMESTAMP WITH TIME ZONE", '"NULL"'}
 
 _STORED_AS = {
     "HUGEINT": "DECIMAL(38,0)",
@@ -69,13 +69,16 @@ def codec(type_name: str) -> Codec:
     Raises:
         TypeRefused: with the name of the type, or of the part of it, that does not survive.
     """
-    return Codec(type=type_name, stored_type=_Parser(type_name).stored())
+    parser = _Parser(type_name)
+    stored = parser.stored()
+    return Codec(type=type_name, stored_type=stored if parser.changed else type_name)
 
 
 class _Parser:
     """Reads a type and says what it is stored as; small, because type names are a small language."""
 
     def __init__(self, text: str) -> None:
+        self.changed = False
         self._text = text
         self._tokens: list[str] = []
         position = 0
@@ -97,7 +100,7 @@ class _Parser:
         while self._accept("["):
             # A fixed array lies in the file as a list; the cast back checks the length.
             if self._peek() != "]":
-                self._take()
+                self.changed = bool(self._take())
             self._expect("]")
             found += "[]"
         return found
@@ -121,6 +124,7 @@ class _Parser:
         stored = _STORED_AS.get(name)
         if stored is None:
             raise TypeRefused(name)
+        self.changed = True
         return stored
 
     def _struct(self) -> str:
@@ -158,6 +162,7 @@ class _Parser:
         self._expect("(")
         while not self._accept(")"):
             self._take()
+        self.changed = True
         return "VARCHAR"
 
     def _peek(self) -> str:

@@ -1,0 +1,171 @@
+"""Reads DuckDB's catalog when it may have changed, and keeps the snapshot as long as it has not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import duckdb
+
+from optimizer_plugin.engines.duckdb import catalog as names
+from optimizer_plugin.engines.duckdb.activity import InstanceActivity, Sighting
+from optimizer_plugin.engines.duckdb.catalog import DuckDBCatalog, Names
+from optimizer_plugin.engines.duckdb.databases import DATABASES_QUERY, AttachedDatabases, Database
+from optimizer_plugin.engines.duckdb.functions import (
+    FUNCTIONS_QUERY,
+    Overload,
+    candidates_in,
+    function_facts,
+    overloads,
+)
+from optimizer_plugin.engines.duckdb.spooling import quoted
+from signatures.catalog import ColumnFacts, FunctionFacts, FunctionKind
+
+Rows = list[tuple[object, ...]]
+
+_ATTEMPTS = 3
+
+_QUIET_SECONDS = 5.0
+"""A foreign CREATE is counted when it starts and visible when it ends; after so long it has ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Snapshot:
+    """A catalog with the state of the instance that it was read in."""
+
+    catalog: DuckDBCatalog
+    databases: tuple[Database, ...]
+    generation: int
+    trusted: bool
+
+
+@dataclass(slots=True)
+class _Functions:
+    """Function facts, read on first use and kept while nothing that names functions has happened."""
+
+    facts: Mapping[str, FunctionFacts] = field(default_factory=dict)
+    generation: int = -1
+    search_path: tuple[tuple[str, str], ...] = ()
+    trusted: bool = False
+
+
+class CatalogReader:
+    """Keeps the catalog of one connection.
+
+    Args:
+        activity: Evidence of changes.
+        session: Random name of the connection, which its temporary tables carry.
+        run: Runs a query on the user's connection; only there temporary objects are visible.
+        in_transaction: Whether a failing query would take a transaction of the user's with it.
+    """
+
+    def __init__(
+        self,
+        *,
+        activity: InstanceActivity,
+        session: str,
+        run: Callable[[str], Rows],
+        in_transaction: Callable[[], bool],
+    ) -> None:
+        self._activity = activity
+        self._attached = AttachedDatabases(instance=activity.token, session=session)
+        self._run = run
+        self._in_transaction = in_transaction
+        self._snapshot: _Snapshot | None = None
+        self._functions = _Functions()
+
+    def catalog(self) -> DuckDBCatalog:
+        """The snapshot of names; the same object as long as every name means the same."""
+        return self._current().catalog
+
+    def databases(self) -> tuple[Database, ...]:
+        """The databases that are attached."""
+        return self._current().databases
+
+    def forget(self) -> None:
+        """Read everything again next time."""
+        self._snapshot = None
+        self._functions = _Functions()
+
+    def _current(self) -> _Snapshot:
+        kept = self._snapshot
+        sighting = self._activity.sight()
+        current = kept is not None and kept.generation == self._activity.catalog_generation
+        if kept is not None and kept.trusted and current and not sighting.foreign:
+            return kept
+        self._snapshot = self._read(kept, sighting)
+        return self._snapshot
+
+    def _read(self, kept: _Snapshot | None, before: Sighting) -> _Snapshot:
+        """Read names and databases; what changed while they were read is not trusted a second time."""
+        for _ in range(_ATTEMPTS):
+            generation = self._activity.catalog_generation
+            attached = self._attached.read(self._run(DATABASES_QUERY))
+            found = self._names(attached)
+            after = self._activity.sight()
+            if generation == self._activity.catalog_generation:
+                break
+        settled = before.settled and after.settled and generation == self._activity.catalog_generation
+        if kept and kept.catalog.names == found and kept.databases == attached:
+            catalog = kept.catalog
+        else:
+            catalog = DuckDBCatalog(found, lambda: self._facts(found), self._source_columns)
+        return _Snapshot(catalog=catalog, databases=attached, generation=generation, trusted=settled)
+
+    def _names(self, attached: tuple[Database, ...]) -> Names:
+        return names.names_of(
+            tables=self._run(names.TABLES_QUERY),
+            views=self._run(names.VIEWS_QUERY),
+            columns=self._run(names.COLUMNS_QUERY),
+            schemas=self._run(names.SCHEMAS_QUERY),
+            path=self._run(names.PATH_QUERY)[0],
+            attached=attached,
+        )
+
+    def _facts(self, found: Names) -> Mapping[str, FunctionFacts]:
+        kept = self._functions
+        if (
+            kept.trusted
+            and kept.generation == self._activity.function_generation
+            and kept.search_path == found.search_path
+        ):
+            return kept.facts
+        generation = self._activity.function_generation
+        rows = overloads(self._run(FUNCTIONS_QUERY))
+        facts = function_facts(rows, found.search_path, self._macro_candidates)
+        sighting = self._activity.sight()
+        quiet = sighting.settled or self._activity.quiet_seconds() > _QUIET_SECONDS
+        self._functions = _Functions(
+            facts=facts,
+            generation=generation,
+            search_path=found.search_path,
+            trusted=quiet and generation == self._activity.function_generation,
+        )
+        return facts
+
+    def _macro_candidates(self, macro: Overload) -> tuple[str, ...] | None:
+        """Full parameter lists, from the error of a call with too many arguments; None where not told."""
+        if self._in_transaction():
+            return None
+        count = max(len(macro.parameters), _MOST_PARAMETERS) + 1
+        call = f"{quoted(macro.schema)}.{quoted(macro.name)}({', '.join(['NULL'] * count)})"
+        if macro.catalog != "temp":
+            call = f"{quoted(macro.catalog)}.{call}"
+        select = f"SELECT * FROM {call}" if macro.kind is FunctionKind.TABLE_MACRO else f"SELECT {call}"
+        try:
+            self._run(f"DESCRIBE {select}")
+        except duckdb.Error as error:
+            return candidates_in(str(error), macro.name)
+        return None
+
+    def _source_columns(self, text: str) -> tuple[ColumnFacts, ...] | None:
+        """Describe files on the probe's cursor, where a failure is nobody's."""
+        try:
+            rows = self._activity.rows(f"DESCRIBE SELECT * FROM {text}")
+        except duckdb.Error:
+            return None
+        return tuple(ColumnFacts(name=str(row[0]), type=str(row[1])) for row in rows)
+
+
+_MOST_PARAMETERS = 64
+"""More arguments than any overload of a macro takes, in all likelihood; a call that fits is not told."""

@@ -1,0 +1,221 @@
+"""The wrapped DuckDB connection: the plain one's API, with reuse behind ``execute``.
+
+What isn't named here goes to the plain connection as it is. Relations (``sql``, ``query``, ``table`` ...) run
+later and perhaps often, so they are the plain connection's too.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+import duckdb
+
+from metastore.ports import Metastore
+from optimizer_plugin.engines.duckdb.engine import DuckDBEngine
+from optimizer_plugin.engines.duckdb.statements import (
+    Statement,
+    StatementKind,
+    statement_kinds,
+    transaction_statement,
+)
+from optimizer_plugin.handle import ReuseHandle
+from optimizer_plugin.opening import new_session, opened_metastore
+from optimizer_plugin.session import Parameters, Report, Session
+from optimizer_plugin.settings import Settings
+
+STATEMENTS_KEPT = 2_000
+
+
+def open_connection(connection: duckdb.DuckDBPyConnection, settings: Settings) -> ReuseConnection:
+    """Wrap a connection with a session of its own.
+
+    Raises:
+        ReuseError: as ``optimizer_plugin.wrap`` says.
+    """
+    metastore = opened_metastore(settings)
+    try:
+        return _wrapped(connection, metastore, settings, owner=True)
+    except BaseException:
+        metastore.close()
+        raise
+
+
+def _wrapped(
+    connection: duckdb.DuckDBPyConnection, metastore: Metastore, settings: Settings, *, owner: bool
+) -> ReuseConnection:
+    engine = DuckDBEngine(connection)
+    session = new_session(engine, metastore, settings)
+    handle = ReuseHandle(session, metastore.close if owner else lambda: None)
+    return ReuseConnection(connection, engine, session, handle, settings)
+
+
+class ReuseConnection:
+    """A DuckDB connection whose SELECTs are answered from views where that gives the same rows."""
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        engine: DuckDBEngine,
+        session: Session,
+        handle: ReuseHandle,
+        settings: Settings,
+    ) -> None:
+        self._plain = connection
+        self._engine = engine
+        self._session = session
+        self._settings = settings
+        self._kinds: OrderedDict[str, tuple[Statement, ...]] = OrderedDict()
+        self.reuse = handle
+
+    def execute(self, query: object, parameters: object = None) -> Self:
+        """Run a statement, as ``DuckDBPyConnection.execute`` does."""
+        frame = sys._getframe(1)
+        if not isinstance(query, str):
+            self._pass_on("execute", frame, (query, parameters), self._unknown())
+            return self
+        statements = self._statements(query)
+        if len(statements) == 1 and statements[0].kind is StatementKind.SELECT and not statements[0].is_write:
+            self._select(query, parameters, statements, frame)
+        else:
+            self._pass_on("execute", frame, (query, parameters), statements)
+        return self
+
+    def executemany(self, query: object, parameters: object = None) -> Self:
+        """Run a statement once for each set of parameters; nothing of it is reused."""
+        statements = self._statements(query) if isinstance(query, str) else self._unknown()
+        self._pass_on("executemany", sys._getframe(1), (query, parameters), statements)
+        return self
+
+    def begin(self) -> Self:
+        """Open a transaction; reuse waits until it ends."""
+        self._pass_on("begin", sys._getframe(1), (), (transaction_statement(StatementKind.BEGIN),))
+        return self
+
+    def commit(self) -> Self:
+        """End a transaction."""
+        self._pass_on("commit", sys._getframe(1), (), (transaction_statement(StatementKind.COMMIT),))
+        return self
+
+    def rollback(self) -> Self:
+        """Undo a transaction."""
+        self._pass_on("rollback", sys._getframe(1), (), (transaction_statement(StatementKind.ROLLBACK),))
+        return self
+
+    def cursor(self) -> ReuseConnection:
+        """Another connection to the same database, wrapped alike."""
+        return _wrapped(self._plain.cursor(), self._session.metastore, self._settings, owner=False)
+
+    def duplicate(self) -> ReuseConnection:
+        """The same as ``cursor``."""
+        return self.cursor()
+
+    def close(self) -> None:
+        """Close the connection, and write what is left of the history."""
+        self.reuse.close()
+        self._engine.close()
+        self._plain.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - the plain connection's whole API
+        return getattr(self._plain, name)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *dir(self._plain)})
+
+    def _statements(self, text: str) -> tuple[Statement, ...]:
+        found = self._kinds.get(text)
+        if found is None:
+            found = self._kinds[text] = statement_kinds(text, self._plain)
+            while len(self._kinds) > STATEMENTS_KEPT:
+                self._kinds.popitem(last=False)
+        return found
+
+    def _unknown(self) -> tuple[Statement, ...]:
+        return (Statement(kind=StatementKind.OTHER, text=""),)
+
+    def _select(
+        self, query: str, parameters: object, statements: tuple[Statement, ...], frame: FrameType
+    ) -> None:
+        report = self._session.prepare(query, _parameters(parameters))
+        profiled = self._session.wants_profile(report)
+        started = time.perf_counter()
+        try:
+            if report.rewritten:
+                self._run_rewritten(report, parameters, statements, frame)
+            else:
+                with self._engine.profiling(enabled=profiled):
+                    self._pass_on("execute", frame, (query, parameters), statements, known=_resolved(report))
+        except duckdb.Error:
+            self._session.finish(report, time.perf_counter() - started, failed=True)
+            raise
+        elapsed = time.perf_counter() - started
+        profile = self._engine.last_profile() if profiled else None
+        self._session.finish(report, elapsed, profile=profile)
+
+    def _run_rewritten(
+        self, report: Report, parameters: object, statements: tuple[Statement, ...], frame: FrameType
+    ) -> None:
+        """Where the rewritten statement fails, the original runs once and says what it says."""
+        try:
+            self._pass_on("execute", frame, (report.executed, None), statements, known=True)
+        except duckdb.InterruptException:
+            raise
+        except duckdb.Error as error:
+            self._session.fall_back(report, error)
+            self._pass_on("execute", frame, (report.text, parameters), statements)
+
+    def _pass_on(
+        self,
+        method: str,
+        frame: FrameType,
+        arguments: tuple[object, ...],
+        statements: Sequence[Statement],
+        *,
+        known: bool = False,
+    ) -> None:
+        """Call the plain connection, where names of data frames may be looked up as if from ``frame``."""
+        given = arguments if len(arguments) < 2 or arguments[1] is not None else arguments[:1]
+        target = getattr(self._plain, method)
+        with self._engine.running(statements):
+            if known:
+                target(*given)
+            else:
+                _call_from(frame, target, given)
+
+
+_CALL = compile("__respool_target__(*__respool_arguments__)", "<respool>", "eval")
+
+
+def _call_from(frame: FrameType, target: object, arguments: tuple[object, ...]) -> object:
+    """Call with the caller's variables around: DuckDB finds data frames in the frame that calls it."""
+    scope = {**frame.f_locals, "__respool_target__": target, "__respool_arguments__": arguments}
+    return eval(_CALL, frame.f_globals, scope)  # noqa: S307 - a constant expression
+
+
+def _resolved(report: Report) -> bool:
+    """Whether every table of the statement is the database's own, so that no variable can be meant."""
+    template = report.template
+    return template is not None and template.compiled.statement is not None
+
+
+def _parameters(parameters: object) -> Parameters:
+    if parameters is None or isinstance(parameters, Mapping):
+        return parameters
+    if isinstance(parameters, Sequence) and not isinstance(parameters, str | bytes):
+        return parameters
+    return [parameters]

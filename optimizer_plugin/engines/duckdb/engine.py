@@ -1,0 +1,355 @@
+"""DuckDB as an engine: one user connection, with everything the session asks of it."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from optimizer_plugin.engines.duckdb import spooling
+from optimizer_plugin.engines.duckdb.activity import ONE, InstanceActivity, Member, Ticks
+from optimizer_plugin.engines.duckdb.catalog import DuckDBCatalog
+from optimizer_plugin.engines.duckdb.catalog_reader import CatalogReader
+from optimizer_plugin.engines.duckdb.databases import Database
+from optimizer_plugin.engines.duckdb.instances import PROCESS_INSTANCES, Instances
+from optimizer_plugin.engines.duckdb.profiles import parse_profile
+from optimizer_plugin.engines.duckdb.settings import SETTINGS_QUERY, environment_line
+from optimizer_plugin.engines.duckdb.statements import Statement, StatementKind, statement_kinds
+from optimizer_plugin.engines.duckdb.transactions import Transaction
+from optimizer_plugin.engines.duckdb.types import TypeRefused
+from optimizer_plugin.engines.duckdb.versions import InputVersions
+from optimizer_plugin.engines.ports import OutputColumn, Profile, Spooled, SpoolRequest, StoredColumn
+from optimizer_plugin.errors import SpoolError
+from signatures.model import InputIdentity, InputVersion
+
+_TRANSACTION_ID = "SELECT current_transaction_id()"
+_NO_COST = Ticks()
+
+
+class DuckDBEngine:
+    """One wrapped DuckDB connection, as the session sees it.
+
+    Describing, spooling and profiling use the connection itself, so that settings, temporary objects and
+    snapshot are the user's: call them before the user's own statement runs, since they replace its
+    pending result. Inside an explicit transaction nothing is run that may fail, because a failure would
+    take the transaction with it.
+
+    The session calls ``observe_before`` and ``observe_after`` around every statement that it passes on;
+    see ``activity`` for what that is good for.
+
+    Args:
+        connection: The user's connection.
+        instances: Where evidence of DuckDB instances is shared; the process's own by default.
+        activity: The instance's evidence where it is known, as for a cursor of a wrapped connection.
+    """
+
+    name: str = "duckdb"
+    dialect: str = "duckdb"
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        *,
+        instances: Instances = PROCESS_INSTANCES,
+        activity: InstanceActivity | None = None,
+    ) -> None:
+        self._connection = connection
+        self._member = Member(connection)
+        if activity is None:
+            activity = instances.of(self._member)
+        else:
+            activity.join(self._member)
+        self._activity = activity
+        self._reader = CatalogReader(
+            activity=activity,
+            session=secrets.token_hex(16),
+            run=self._run,
+            in_transaction=lambda: self._transaction is not None or self.in_transaction(),
+        )
+        self._versions = InputVersions(activity)
+        self._environment: str | None = None
+        self._transaction: Transaction | None = None
+        self._unseen_transaction = False
+        self._wrote_window = False
+        self._looked_at = -1
+
+    def for_cursor(self, cursor: duckdb.DuckDBPyConnection) -> DuckDBEngine:
+        """An engine for a cursor made from this connection, which shares what is known of the instance."""
+        return DuckDBEngine(cursor, activity=self._activity)
+
+    def close(self) -> None:
+        """Forget the connection; it is not closed, that is its owner's to do."""
+        self._activity.leave(self._member)
+
+    # What the connection sees
+
+    def catalog(self) -> DuckDBCatalog:
+        """Names as the connection sees them now; the same object while nothing changed."""
+        return self._reader.catalog()
+
+    def environment(self) -> str:
+        """Engine, its major version and every session setting that changes results, as one line.
+
+        Read once; ``invalidate()`` has it read again.
+        """
+        if self._environment is None:
+            self._environment = environment_line(duckdb.__version__, self._run(SETTINGS_QUERY))
+        return self._environment
+
+    def invalidate(self) -> None:
+        """Forget catalog and settings: something may have changed them that was not observed."""
+        self._environment = None
+        self._reader.forget()
+
+    def versions(self, inputs: Iterable[InputIdentity]) -> Mapping[InputIdentity, InputVersion | None]:
+        """The version of each input now; None where it cannot be told.
+
+        Ask again after spooling, and before handing on the rows of a rewritten statement that also reads
+        base tables: only where nothing changed in between do rows and version belong together.
+        """
+        attached = self._reader.databases()
+        self._notice_transaction()
+        found = self._versions.of(inputs, attached)
+        if self._transaction is None and not self._unseen_transaction:
+            return found
+        return {
+            identity: version if version is None or self._visible(identity, version, attached) else None
+            for identity, version in found.items()
+        }
+
+    def _notice_transaction(self) -> None:
+        """Something unexplained may have begun a transaction on this very connection: look."""
+        unexplained = self._activity.sight().unexplained
+        if unexplained != self._looked_at:
+            self.in_transaction()
+            self._looked_at = self._activity.sight().unexplained
+
+    def _visible(self, identity: InputIdentity, version: InputVersion, attached: Sequence[Database]) -> bool:
+        owner = next((database for database in attached if database.owns(identity)), None)
+        if owner is None:
+            return True
+        if self._transaction is None:
+            return False
+        return self._transaction.seen_by({owner.name: version})[owner.name] is not None
+
+    # Transactions and other statements of the user's
+
+    def in_transaction(self) -> bool:
+        """Whether an explicit transaction is open, also one that was begun on the raw connection.
+
+        Two statements that get the same transaction number share a transaction; in one that has failed
+        nothing runs any more, which says the same.
+        """
+        try:
+            first, second = (self._run(_TRANSACTION_ID)[0][0] for _ in range(2))
+        except duckdb.TransactionException:
+            self._unseen_transaction = self._transaction is None
+            return True
+        opened = first == second
+        if opened != (self._transaction is not None or self._unseen_transaction):
+            # Begun or ended behind our back: our reckoning of ticks was wrong, so start over.
+            self._transaction = None
+            self._unseen_transaction = opened
+            self.note_write()
+        return opened
+
+    def statement_kinds(self, sql: str) -> tuple[Statement, ...]:
+        """Cut what a program sent into statements; see ``statements.statement_kinds``."""
+        return statement_kinds(sql, self._connection)
+
+    def observe_before(self, statements: Sequence[Statement]) -> None:
+        """Statements of the user's are about to run on this connection. Follow with ``observe_after``."""
+        self._wrote_window = self._must_renew(statements)
+        if self._wrote_window:
+            self._activity.start_writing(len(statements))
+        else:
+            self._activity.start_reading(len(statements))
+        if len(statements) == 1 and statements[0].kind is StatementKind.BEGIN:
+            self._begin()
+
+    def observe_after(self, statements: Sequence[Statement], *, error: BaseException | None = None) -> None:
+        """They have run, or failed with ``error``."""
+        cost = self._cost(statements, error)
+        if self._wrote_window:
+            self._activity.finish_writing(len(statements), cost)
+        else:
+            self._activity.finish_reading(len(statements), cost or _NO_COST)
+            if cost is None:
+                self._activity.renew()
+        self._follow_transaction(statements, error)
+        if any(statement.changes_catalog for statement in statements):
+            functions = any(statement.changes_functions for statement in statements)
+            self._activity.renamed(functions=functions)
+        if any(statement.changes_settings for statement in statements):
+            self._environment = None
+
+    def note_write(self) -> None:
+        """Something of the user's may just have changed data: appenders, ``insert`` of a relation, ..."""
+        self._activity.renew()
+
+    def note_transaction(self, kind: StatementKind) -> None:
+        """``begin()``, ``commit()`` or ``rollback()`` has just run unobserved on the connection."""
+        self._activity.renew()
+        if kind is StatementKind.BEGIN:
+            self._begin()
+        else:
+            self._transaction, self._unseen_transaction = None, False
+
+    def _begin(self) -> None:
+        versions = self._versions.of_databases(self._reader.databases())
+        self._transaction = Transaction(versions=versions, unexplained=self._activity.sight().unexplained)
+
+    def _must_renew(self, statements: Sequence[Statement]) -> bool:
+        """Whether statements may change what others see, or cost an unknown number of ticks."""
+        if any(statement.kind is StatementKind.COMMIT for statement in statements):
+            return len(statements) > 1 or not self._clean_transaction()
+        if len(statements) > 1 and any(statement.kind in _TRANSACTION_KINDS for statement in statements):
+            return True
+        return any(statement.is_write for statement in statements)
+
+    def _clean_transaction(self) -> bool:
+        """Whether the open transaction was seen from its beginning and nothing was written in it."""
+        transaction = self._transaction
+        if transaction is None or transaction.wrote:
+            return False
+        return self._activity.sight().unexplained == transaction.unexplained
+
+    def _cost(self, statements: Sequence[Statement], error: BaseException | None) -> Ticks | None:
+        """What statements cost; None where that cannot be told."""
+        if isinstance(error, duckdb.ParserException):
+            return _NO_COST
+        count = len(statements)
+        kinds = {statement.kind for statement in statements}
+        if StatementKind.OTHER in kinds or (count > 1 and (error or kinds & _TRANSACTION_KINDS)):
+            return None
+        inside = self._transaction is not None or self._unseen_transaction
+        if kinds == {StatementKind.BEGIN}:
+            inside = False  # noted as open already, but it is what opens it
+        return Ticks(queries=count, transactions=0 if inside else count)
+
+    def _follow_transaction(self, statements: Sequence[Statement], error: BaseException | None) -> None:
+        for statement in statements:
+            match statement.kind:
+                case StatementKind.BEGIN if error is not None:
+                    self._transaction = None
+                case StatementKind.BEGIN if self._transaction is None:
+                    self._begin()
+                case StatementKind.COMMIT | StatementKind.ROLLBACK:
+                    self._transaction, self._unseen_transaction = None, False
+                case _ if statement.is_write and self._transaction is not None:
+                    self._transaction = self._transaction.written()
+
+    # Running statements of our own on the user's connection
+
+    def describe(self, sql: str) -> tuple[OutputColumn, ...]:
+        """Names and types of a SELECT's output, without running it."""
+        return self._describe(sql, None)
+
+    def can_spool(self, columns: Sequence[OutputColumn]) -> str | None:
+        """None where rows of these types survive a view exactly; else the type that does not."""
+        try:
+            spooling.stored_columns(columns)
+        except TypeRefused as refused:
+            return str(refused)
+        return None
+
+    def spool(self, request: SpoolRequest) -> Spooled:
+        """Write a view's files; on any error nothing is left in ``request.directory``.
+
+        Raises:
+            SpoolError: where the view cannot be written exactly as asked.
+            duckdb.Error: where the statement itself fails.
+        """
+        started = time.perf_counter()
+        sql = self._check_request(request)
+        try:
+            columns = spooling.stored_columns(self._describe(sql, request.parameters))
+        except TypeRefused as refused:
+            raise SpoolError(f"found a column of type {refused}", expected="types that survive") from None
+        asked = SpoolRequest(
+            sql=sql,
+            directory=request.directory,
+            ordered=request.ordered,
+            sort_columns=request.sort_columns,
+            parameters=request.parameters,
+        )
+        with spooling.staged(request.directory) as staging:
+            file = staging / spooling.PART
+            copied = self._run(spooling.copy_statement(asked, columns, file), request.parameters)
+            rows = int(str(copied[0][0]))
+            size_bytes, checksum = spooling.seal(file)
+            self._check_file(staging, columns, rows)
+        return Spooled(
+            columns=columns,
+            rows=rows,
+            size_bytes=size_bytes,
+            checksum=checksum,
+            seconds=time.perf_counter() - started,
+        )
+
+    def scan(self, directory: Path, columns: Sequence[tuple[StoredColumn, str]], *, ordered: bool) -> str:
+        """SQL of a SELECT that reads a view: (stored column, output name) pairs in order."""
+        by_row_number = ordered and not self._preserves_order()
+        return spooling.scan_statement(directory, columns, by_row_number=by_row_number)
+
+    def profile(self, sql: str) -> Profile:
+        """Run a SELECT to its end with profiling on, discard its rows, return what was measured."""
+        if self.in_transaction():
+            raise SpoolError("found an open transaction", expected="none while a profile is taken")
+        text = spooling.single_statement(sql, self._connection)
+        rows = self._run(f"EXPLAIN (ANALYZE, FORMAT json) {text}")
+        return parse_profile(str(rows[0][1]))
+
+    def _describe(self, sql: str, parameters: object) -> tuple[OutputColumn, ...]:
+        rows = self._run(f"DESCRIBE {sql}", parameters)
+        return tuple(OutputColumn(name=str(row[0]), type=str(row[1])) for row in rows)
+
+    def _preserves_order(self) -> bool:
+        return "preserve_insertion_order='true'" in self.environment()
+
+    def _check_request(self, request: SpoolRequest) -> str:
+        if self.in_transaction():
+            raise SpoolError(
+                "found an open transaction", expected="none while spooling: a failure would end it"
+            )
+        if request.ordered and not self._preserves_order():
+            raise SpoolError("found preserve_insertion_order = false", expected="true for an ordered view")
+        return spooling.single_statement(request.sql, self._connection)
+
+    def _check_file(self, staging: Path, columns: Sequence[StoredColumn], rows: int) -> None:
+        """What was written must read back with the same types and as many rows."""
+        named = [(column, column.stored_name) for column in columns]
+        scan = spooling.scan_statement(staging, named, by_row_number=False)
+        spooling.check_types(columns, self._describe(scan, None))
+        file = str(staging / spooling.PART)
+        found = self._activity.rows("SELECT num_rows FROM parquet_file_metadata(?)", [file])[0][0]
+        if found != rows:
+            raise SpoolError(f"the file holds {found} rows", expected=f"{rows} as written")
+
+    def _run(self, sql: str, parameters: object = None) -> list[tuple[object, ...]]:
+        """Run a statement of ours on the user's connection, to its end, and account for it."""
+        with self._reading() as cost_of:
+            try:
+                rows = self._connection.execute(sql, parameters).fetchall()
+            except duckdb.ParserException:
+                cost_of.append(_NO_COST)
+                raise
+        return rows
+
+    @contextmanager
+    def _reading(self) -> Iterator[list[Ticks]]:
+        inside = self._transaction is not None or self._unseen_transaction
+        costs: list[Ticks] = []
+        self._activity.start_reading(1)
+        try:
+            yield costs
+        finally:
+            usual = Ticks(queries=1, transactions=0) if inside else ONE
+            self._activity.finish_reading(1, costs[0] if costs else usual)
+
+
+_TRANSACTION_KINDS = frozenset({StatementKind.BEGIN, StatementKind.COMMIT, StatementKind.ROLLBACK})
