@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Final
 
 import psycopg.errors
-from sqlalchemy import URL, Connection, create_engine
+from sqlalchemy import URL, Connection, create_engine, text
 from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -16,6 +16,7 @@ from metastore.errors import AccessDenied, InvalidRecord, MetastoreError, Unreac
 
 CONNECT_SECONDS: Final = 3
 STATEMENT_SECONDS: Final = 5
+LONG_STATEMENT_SECONDS: Final = 120
 RETRY_AFTER_SECONDS: Final = 5.0
 """For so long after a failed connection every call fails at once instead of waiting again."""
 
@@ -70,6 +71,13 @@ class Database:
             yield connection
 
     @contextmanager
+    def working_long(self) -> Iterator[Connection]:
+        """Like ``writing``, with a limit for work that no job waits for: mining, deleting history."""
+        with self.writing() as connection:
+            connection.execute(text(f"SET LOCAL statement_timeout = '{LONG_STATEMENT_SECONDS}s'"))
+            yield connection
+
+    @contextmanager
     def migrating(self) -> Iterator[Connection]:
         """Like ``writing``, on a connection of its own and with time enough to change large tables."""
         engine = create_engine(
@@ -118,7 +126,7 @@ class Database:
         found = _first_line(cause or error)
         if isinstance(cause, psycopg.errors.QueryCanceled):
             return Unreachable(
-                f"metastore {self.name}: no answer within {STATEMENT_SECONDS} s; "
+                f"metastore {self.name}: no answer within the time limit ({found}); "
                 "look for long transactions on the server"
             )
         if isinstance(cause, _REFUSED) or "authentication failed" in found:

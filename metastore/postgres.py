@@ -152,12 +152,12 @@ class PostgresMetastore:
         self, tenant: str, since: datetime, until: datetime, criteria: OverlapCriteria | None = None
     ) -> tuple[Overlap, ...]:
         """Recurring subexpressions, mined in the server."""
-        with self._database.reading() as connection:
+        with self._database.working_long() as connection:
             return overlaps.mine(connection, tenant, since, until, criteria or OverlapCriteria())
 
     def forget_history(self, tenant: str, before: datetime) -> int:
         """Delete old jobs."""
-        with self._database.writing() as connection:
+        with self._database.working_long() as connection:
             return history.forget(connection, tenant, before)
 
     def apply_policy(self, tenant: str, body: str, author: str, comment: str) -> PolicyVersion:

@@ -169,6 +169,14 @@ class TestLookup:
         seen += [found()]
         assert seen == [(0, 0), (0, 1), (0, 1), (1, 1), (1, 1), (1, 0), (1, 0), (0, 0)]
 
+    def test_remembered_view_expires(self, metastore: Metastore, tenant: str) -> None:
+        """A view that is looked up again and again is gone once it has expired, without any change."""
+        start = datetime.now(UTC)
+        metastore.publish(view(tenant, expires_at=start + timedelta(seconds=0.5)), SALES, "job")
+        while metastore.lookup(tenant, SALES, ENVIRONMENT).views:
+            assert datetime.now(UTC) < start + timedelta(minutes=1)
+        assert len(metastore.expired_views(tenant)) == 1
+
 
 class TestLeases:
     def test_one_of_eight_racing_builders_wins(self, metastore: Metastore, tenant: str) -> None:
