@@ -167,9 +167,7 @@ def occurrence_records(finished: Finished) -> list[Occurrence]:
     for subexpression in compiled.subexpressions:
         precise = None
         if subexpression.eligible and report.versions:
-            outcome = template.precise(
-                subexpression, report.versions, report.environment, report.parameters
-            )
+            outcome = template.precise(subexpression, report.versions, report.environment, report.parameters)
             precise = outcome if isinstance(outcome, str) else None
         attributed = measured.get(subexpression.ordinal)
         found.append(

@@ -36,8 +36,8 @@ from signatures.verification import same_meaning
 
 Parameters = Sequence[object] | Mapping[str, object] | None
 
-STEPS = ("sign", "look_up", "decide", "spool", "rewrite")
-"""Steps before a statement runs, in order, as they are named in reports."""
+STEPS = ("sign", "look_up", "rewrite", "spool")
+"""Steps before a statement runs, as they are named in reports; matching and deciding count as rewriting."""
 
 
 @dataclass(slots=True)
@@ -152,13 +152,13 @@ class Session:
             report.versions = self.engine.versions(template.inputs)
         with self._timed(report, "look_up"):
             views, annotations = self._look_up(template, report)
-        with self._timed(report, "decide"):
+        with self._timed(report, "rewrite"):
             precise = self._precise(template, report, views, annotations)
             decision = self._decide(template, report, precise, views, annotations)
         if decision.builds:
             with self._timed(report, "spool"):
                 views = self._spool(template, report, decision, precise, views, annotations)
-            with self._timed(report, "decide"):
+            with self._timed(report, "rewrite"):
                 decision = replace(
                     self._decide(template, report, precise, views, annotations),
                     builds=decision.builds,
@@ -301,7 +301,9 @@ class Session:
         views: Mapping[PreciseSignature, View],
     ) -> None:
         """Edit the user's text, check that it still means the same, and that its shape is the same."""
-        key = tuple((read.ordinal, read.view.precise, views[read.view.precise].path) for read in decision.reads)
+        key = tuple(
+            (read.ordinal, read.view.precise, views[read.view.precise].path) for read in decision.reads
+        )
         text = template.rewritten.get(key)
         if text is None:
             text = self._edited(template, decision.reads, views)
@@ -329,9 +331,7 @@ class Session:
             return text if self._same_shape(text, outputs) else rejections.other_shape("names or types")
         plain = rewrite(template.compiled, reads, _placeholder_scan, names)
         meanings = {_placeholder(read.view): _meaning(template, read) for read in reads}
-        if not same_meaning(
-            template.compiled, plain, self.engine.catalog(), self.engine.dialect, meanings
-        ):
+        if not same_meaning(template.compiled, plain, self.engine.catalog(), self.engine.dialect, meanings):
             return rejections.not_verified()
         return text if self._same_shape(text, outputs) else rejections.other_shape("names or types")
 
@@ -352,7 +352,10 @@ class Session:
         for signature in report.reads:
             try:
                 self.metastore.set_view_state(
-                    self.tenant, signature, ViewState.SUSPECT, f"a statement that read it failed: {error}"[:500]
+                    self.tenant,
+                    signature,
+                    ViewState.SUSPECT,
+                    f"a statement that read it failed: {error}"[:500],
                 )
             except Exception as problem:
                 self._failed(report, problem)
@@ -405,6 +408,7 @@ class Session:
             )
         elif not failed:
             template.last_seconds = elapsed_seconds
+            template.profile = profile or template.profile
         if not failed:
             template.remember(report.versions, report.environment, report.parameters)
         if self.policy.history.record:
@@ -443,5 +447,3 @@ def _meaning(template: Template, read: Read) -> BoundQuery:
         if key in expressions
     ]
     return BoundQuery(definition.plan, tuple(outputs))
-
-

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from xxhash import xxh3_128_hexdigest
 
-from optimizer_plugin.engines.ports import Engine, OutputColumn
+from optimizer_plugin.engines.ports import Engine, OutputColumn, Profile
 from optimizer_plugin.views.offers import statement_tag
 from rewriter import rejections
 from signatures.catalog import Catalog
@@ -43,6 +43,8 @@ class Template:
     rewritten: dict[tuple[tuple[int, PreciseSignature, str], ...], str | Reason] = field(default_factory=dict)
     last_seconds: float | None = None
     """Run time of the last run without reuse."""
+    profile: Profile | None = None
+    """Of the last run with profiling on."""
     _outputs: tuple[OutputColumn, ...] | None = None
     _precise: dict[tuple[int, str, tuple[InputVersion | None, ...]], PreciseSignature] = field(
         default_factory=dict

@@ -56,14 +56,14 @@ def _operators(root: Operator) -> Iterator[Operator]:
         stack.extend(reversed(operator.children))
 
 
-def _operator_of(
-    subexpression: Subexpression, plan: Plan, operators: list[Operator]
-) -> Operator | None:
+def _operator_of(subexpression: Subexpression, plan: Plan, operators: list[Operator]) -> Operator | None:
     """The topmost operator over the same scans; None where several could be meant."""
     tables = _table_names(plan)
     if not tables:
         return None
-    apart = subexpression.kind.keeps_projection_apart and subexpression.kind is not SubexpressionKind.AGGREGATE
+    apart = (
+        subexpression.kind.keeps_projection_apart and subexpression.kind is not SubexpressionKind.AGGREGATE
+    )
     matching = [
         operator
         for operator in operators

@@ -67,7 +67,9 @@ class Builder:
                 return self._published(outcome, tags, job_id)
         except Exception as error:
             shutil.rmtree(directory, ignore_errors=True)
-            outcome = rejections.spool_failed(str(error).splitlines()[0] if str(error) else type(error).__name__)
+            outcome = rejections.spool_failed(
+                str(error).splitlines()[0] if str(error) else type(error).__name__
+            )
         self.metastore.release_lease(self.tenant, precise, job_id)
         return outcome
 
@@ -136,7 +138,7 @@ class Builder:
             size_bytes=spooled.size_bytes,
             checksum=spooled.checksum,
             build_seconds=elapsed,
-            write_seconds=max(0.0, elapsed - spooled.seconds),
+            write_seconds=0.0,
             producer=job_id,
             created_at=now,
             expires_at=now + timedelta(seconds=lifetime) if lifetime else None,
@@ -165,8 +167,6 @@ class Builder:
         """SQL that reads columns of a view under the names asked for."""
         stored: dict[str, StoredColumn] = {}
         for key, name, type_name, stored_type in view.columns:
-            stored.setdefault(
-                key, StoredColumn(stored_name=name, type=type_name, stored_type=stored_type)
-            )
+            stored.setdefault(key, StoredColumn(stored_name=name, type=type_name, stored_type=stored_type))
         columns = [(stored[key], name) for key, name in pairs]
         return self.engine.scan(Path(view.path), columns, ordered=view.ordered)

@@ -10,6 +10,7 @@ import sys
 import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -17,6 +18,7 @@ import duckdb
 
 from metastore.ports import Metastore
 from optimizer_plugin.engines.duckdb.engine import DuckDBEngine
+from optimizer_plugin.engines.duckdb.profiling import SampledProfiling
 from optimizer_plugin.engines.duckdb.statements import (
     Statement,
     StatementKind,
@@ -39,19 +41,31 @@ def open_connection(connection: duckdb.DuckDBPyConnection, settings: Settings) -
     """
     metastore = opened_metastore(settings)
     try:
-        return _wrapped(connection, metastore, settings, owner=True)
+        return _wrapped(connection, DuckDBEngine(connection), metastore, settings, owner=True)
     except BaseException:
         metastore.close()
         raise
 
 
 def _wrapped(
-    connection: duckdb.DuckDBPyConnection, metastore: Metastore, settings: Settings, *, owner: bool
+    connection: duckdb.DuckDBPyConnection,
+    engine: DuckDBEngine,
+    metastore: Metastore,
+    settings: Settings,
+    *,
+    owner: bool,
 ) -> ReuseConnection:
-    engine = DuckDBEngine(connection)
     session = new_session(engine, metastore, settings)
     handle = ReuseHandle(session, metastore.close if owner else lambda: None)
     return ReuseConnection(connection, engine, session, handle, settings)
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A job that ran with profiling on and whose rows the program may still be fetching."""
+
+    report: Report
+    elapsed_seconds: float
 
 
 class ReuseConnection:
@@ -69,8 +83,11 @@ class ReuseConnection:
         self._engine = engine
         self._session = session
         self._settings = settings
+        self._profiling = SampledProfiling(connection, engine)
+        self._pending: Pending | None = None
         self._kinds: OrderedDict[str, tuple[Statement, ...]] = OrderedDict()
         self.reuse = handle
+        handle.before_flush = self._settle
 
     def execute(self, query: object, parameters: object = None) -> Self:
         """Run a statement, as ``DuckDBPyConnection.execute`` does."""
@@ -108,7 +125,9 @@ class ReuseConnection:
 
     def cursor(self) -> ReuseConnection:
         """Another connection to the same database, wrapped alike."""
-        return _wrapped(self._plain.cursor(), self._session.metastore, self._settings, owner=False)
+        cursor = self._plain.cursor()
+        engine = self._engine.for_cursor(cursor)
+        return _wrapped(cursor, engine, self._session.metastore, self._settings, owner=False)
 
     def duplicate(self) -> ReuseConnection:
         """The same as ``cursor``."""
@@ -151,21 +170,30 @@ class ReuseConnection:
     def _select(
         self, query: str, parameters: object, statements: tuple[Statement, ...], frame: FrameType
     ) -> None:
+        self._settle()
         report = self._session.prepare(query, _parameters(parameters))
-        profiled = self._session.wants_profile(report)
+        profiled = self._session.wants_profile(report) and self._profiling.start()
         started = time.perf_counter()
         try:
             if report.rewritten:
                 self._run_rewritten(report, parameters, statements, frame)
             else:
-                with self._engine.profiling(enabled=profiled):
-                    self._pass_on("execute", frame, (query, parameters), statements, known=_resolved(report))
+                self._pass_on("execute", frame, (query, parameters), statements, known=_resolved(report))
         except duckdb.Error:
             self._session.finish(report, time.perf_counter() - started, failed=True)
             raise
         elapsed = time.perf_counter() - started
-        profile = self._engine.last_profile() if profiled else None
-        self._session.finish(report, elapsed, profile=profile)
+        if profiled:
+            self._pending = Pending(report, elapsed)
+        else:
+            self._session.finish(report, elapsed)
+
+    def _settle(self) -> None:
+        """Hand over a job whose profile is complete only when its rows have been fetched."""
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            profile = self._profiling.take(pending.report.text)
+            self._session.finish(pending.report, pending.elapsed_seconds, profile=profile)
 
     def _run_rewritten(
         self, report: Report, parameters: object, statements: tuple[Statement, ...], frame: FrameType
@@ -189,13 +217,19 @@ class ReuseConnection:
         known: bool = False,
     ) -> None:
         """Call the plain connection, where names of data frames may be looked up as if from ``frame``."""
+        self._settle()
         given = arguments if len(arguments) < 2 or arguments[1] is not None else arguments[:1]
         target = getattr(self._plain, method)
-        with self._engine.running(statements):
+        self._engine.observe_before(statements)
+        try:
             if known:
                 target(*given)
             else:
                 _call_from(frame, target, given)
+        except BaseException as error:
+            self._engine.observe_after(statements, error=error)
+            raise
+        self._engine.observe_after(statements)
 
 
 _CALL = compile("__respool_target__(*__respool_arguments__)", "<respool>", "eval")

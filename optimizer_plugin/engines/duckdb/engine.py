@@ -304,6 +304,10 @@ class DuckDBEngine:
         rows = self._run(f"EXPLAIN (ANALYZE, FORMAT json) {text}")
         return parse_profile(str(rows[0][1]))
 
+    def run_own(self, sql: str) -> list[tuple[object, ...]]:
+        """Run a statement that the user did not write; it is accounted for as ours."""
+        return self._run(sql)
+
     def _describe(self, sql: str, parameters: object) -> tuple[OutputColumn, ...]:
         rows = self._run(f"DESCRIBE {sql}", parameters)
         return tuple(OutputColumn(name=str(row[0]), type=str(row[1])) for row in rows)

@@ -1,0 +1,262 @@
+"""Measures candidates by running them: the view once, each reader with and without it.
+
+A view's stand-alone time says little of what its readers save, because an engine pushes filters and join
+filters into the embedded computation. Where the profile has no operator for a subexpression (join orders
+hide most join subsets), the only honest figure is the difference that the view makes.
+
+Source: design, section 6 (rank by time saved inside the readers).
+"""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from optimizer_plugin.analyzer.candidates import Candidate, Rejected
+from optimizer_plugin.engines.ports import Engine, Operator, Profile, Spooled, SpoolRequest, StoredColumn
+from optimizer_plugin.policies import Policy
+from optimizer_plugin.templates import Template
+from rewriter.matching import decide
+from rewriter.model import AvailableView, Build, DecisionPolicy, Read
+from rewriter.rendering import rewrite, spool_query
+from signatures.model import NormalizedSignature, PreciseSignature, Subexpression, SubexpressionKind
+from signatures.plan import Scan, facts
+
+PROBE = PreciseSignature("probe")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One occurrence of a shared computation."""
+
+    template: Template
+    subexpression: Subexpression
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """Occurrences with the same canonical plan, in one or several statements."""
+
+    places: tuple[Place, ...]
+    bound_seconds: float
+    """Operator time of the readers that a view could take away, from their profiles."""
+
+    @property
+    def templates(self) -> tuple[Template, ...]:
+        """Statements that contain it, each once."""
+        unique = {id(place.template): place.template for place in self.places}
+        return tuple(unique.values())
+
+
+@dataclass(slots=True)
+class Probe:
+    """Probes the shared computations of the statements that a session remembers."""
+
+    engine: Engine
+    policy: Policy
+    scratch: Path
+    repetitions: int = 3
+    limit: int = 60
+    progress: Callable[[int, int], None] = lambda done, total: None
+    rejected: list[Rejected] = field(default_factory=list)
+
+    def measure(self, templates: Sequence[Template]) -> tuple[Candidate, ...]:
+        """Candidates with measured savings, in no particular order."""
+        shared = shared_computations(templates, self.policy)[: self.limit]
+        found = []
+        for number, computation in enumerate(shared):
+            self.progress(number, len(shared))
+            candidate = self._probe(computation)
+            if candidate is not None:
+                found.append(candidate)
+        self.progress(len(shared), len(shared))
+        return tuple(found)
+
+    def _probe(self, shared: Shared) -> Candidate | None:
+        first = shared.places[0]
+        compiled = first.template.compiled
+        build = _union_build(shared)
+        directory = self.scratch / str(uuid.uuid4())
+        try:
+            sql, keys = spool_query(compiled, build)
+            outputs = self.engine.describe(sql)
+            if self.engine.can_spool(outputs) is not None or self._too_many_rows(sql):
+                return None
+            spooled = self.engine.spool(SpoolRequest(sql=sql, directory=directory))
+            build_seconds = spooled.seconds
+            view = _offer(first.subexpression, keys, spooled)
+            saved = self._savings(shared, view, keys, spooled, directory, build_seconds)
+        except Exception as error:  # a candidate that fails is no candidate; the next one is tried
+            self.rejected.append(Rejected(label=first.subexpression.label, reason=str(error).splitlines()[0]))
+            return None
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)
+        if saved is None:
+            return None
+        return _measured(shared, spooled, saved, build_seconds)
+
+    def _too_many_rows(self, sql: str) -> bool:
+        """Counted before anything is written: a wide join of millions of rows never pays."""
+        limit = self.policy.cost.max_view_rows
+        if not limit:
+            return False
+        rows = self.engine.profile(f"SELECT 1 FROM ({sql}) LIMIT {limit + 1}").rows
+        if rows > limit:
+            self.rejected.append(Rejected(label=sql[:60], reason=f"more than {limit} rows"))
+        return rows > limit
+
+    def _savings(
+        self,
+        shared: Shared,
+        view: AvailableView,
+        keys: Sequence[str],
+        spooled: Spooled,
+        directory: Path,
+        build_seconds: float,
+    ) -> dict[str, float] | None:
+        """Median seconds saved by job; None once the rest cannot make up for the building."""
+        readers = [
+            (template, self._rewritten(template, view, keys, spooled, directory))
+            for template in shared.templates
+        ]
+        first = {t.compiled.template: self._difference(t, text) for t, text in readers}
+        if sum(first.values()) < build_seconds * 0.5:
+            return None
+        series: dict[str, list[float]] = {name: [seconds] for name, seconds in first.items()}
+        for _ in range(self.repetitions - 1):
+            for template, text in readers:
+                series[template.compiled.template].append(self._difference(template, text))
+        return {name: statistics.median(values) for name, values in series.items()}
+
+    def _difference(self, template: Template, rewritten: str) -> float:
+        plain = self.engine.profile(template.compiled.text).elapsed_seconds
+        return plain - self.engine.profile(rewritten).elapsed_seconds
+
+    def _rewritten(
+        self,
+        template: Template,
+        view: AvailableView,
+        keys: Sequence[str],
+        spooled: Spooled,
+        directory: Path,
+    ) -> str:
+        stored: dict[str, StoredColumn] = {}
+        for key, column in zip(keys, spooled.columns, strict=True):
+            stored.setdefault(key, column)
+
+        def scan(read: Read, pairs: Sequence[tuple[str, str]]) -> str:
+            return self.engine.scan(directory, [(stored[key], name) for key, name in pairs], ordered=False)
+
+        names = [output.name for output in template.outputs(self.engine)]
+        return rewrite(template.compiled, _reads(template, view), scan, names)
+
+
+def _reads(template: Template, view: AvailableView) -> tuple[Read, ...]:
+    """All places of a statement where the view can be read at once."""
+    precise = {s.ordinal: PROBE for s in template.candidates if s.canonical == view.canonical}
+    rules = DecisionPolicy(
+        read=True,
+        kinds=frozenset(SubexpressionKind),
+        on_sight=False,
+        statements_on_sight=False,
+        max_builds=0,
+        max_view_rows=None,
+        max_read_share=None,
+    )
+    return decide(template.compiled, precise, {}, {PROBE: view}, {}, rules).reads
+
+
+def _offer(subexpression: Subexpression, keys: Iterable[str], spooled: Spooled) -> AvailableView:
+    return AvailableView(
+        precise=PROBE,
+        canonical=subexpression.canonical,
+        environment="",
+        inputs=(),
+        keys=frozenset(keys),
+        ordered=False,
+        rows=spooled.rows,
+        size_bytes=spooled.size_bytes,
+        compute_seconds=None,
+        read_seconds=None,
+    )
+
+
+def _union_build(shared: Shared) -> Build:
+    """Columns of the first place, and those that the others need besides."""
+    first = shared.places[0].subexpression
+    keys = tuple(column.key for column in first.columns)
+    extra: dict[str, str] = {}
+    for place in shared.places[1:]:
+        for column in place.subexpression.columns:
+            if column.key not in keys and column.expression:
+                extra[column.key] = column.expression
+    return Build(ordinal=first.ordinal, keys=keys, extra=tuple(extra.items()))
+
+
+def _measured(shared: Shared, spooled: Spooled, saved: dict[str, float], build_seconds: float) -> Candidate:
+    first = shared.places[0].subexpression
+    columns: dict[str, str] = {}
+    tags: set[str] = set()
+    for place in shared.places:
+        columns |= {c.normalized_key: c.expression for c in place.subexpression.columns}
+        tags |= place.template.compiled.tags.all()
+    longest = max((t.last_seconds or 0.0) for t in shared.templates)
+    return Candidate(
+        normalized=NormalizedSignature(first.normalized),
+        kind=first.kind,
+        label=first.label,
+        occurrences=len(shared.places),
+        saved_seconds=saved,
+        build_seconds=build_seconds,
+        rows=float(spooled.rows),
+        size_bytes=float(spooled.size_bytes),
+        job_share=min(1.0, max(saved.values()) / longest) if longest else None,
+        tables=first.inputs,
+        tags=tuple(sorted(tags)),
+        columns=tuple(columns.items()),
+        sort_columns=first.properties.sort_columns,
+        source="probe",
+    )
+
+
+def shared_computations(templates: Sequence[Template], policy: Policy) -> list[Shared]:
+    """Computations that occur at least twice, by what a view could take away from their readers."""
+    groups: dict[str, list[Place]] = defaultdict(list)
+    for template in templates:
+        for subexpression in template.candidates:
+            if subexpression.kind is not SubexpressionKind.STATEMENT:
+                groups[subexpression.canonical].append(Place(template, subexpression))
+    least = max(2, policy.selection.min_frequency)
+    found = [
+        Shared(tuple(places), sum(_bound(place) for place in places))
+        for places in groups.values()
+        if len(places) >= least and places[0].subexpression.kind in policy.selection.kinds
+    ]
+    return sorted(found, key=lambda shared: -shared.bound_seconds)
+
+
+def _bound(place: Place) -> float:
+    """Exclusive seconds of the operators that read nothing but the subexpression's tables."""
+    profile = place.template.profile
+    if profile is None:
+        return place.template.last_seconds or 0.0
+    definition = place.template.compiled.definitions[place.subexpression.ordinal]
+    tables = Counter(node.name for node in facts(definition.plan).tables if isinstance(node, Scan))
+    return _seconds_within(profile, tables)
+
+
+def _seconds_within(profile: Profile, tables: Counter[str]) -> float:
+    total = 0.0
+    stack: list[Operator] = [profile.root]
+    while stack:
+        operator = stack.pop()
+        scans = Counter(scan.rpartition(".")[2].lower() for scan in operator.scans)
+        if scans and scans <= tables:
+            total += operator.seconds
+        stack.extend(operator.children)
+    return total

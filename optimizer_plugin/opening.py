@@ -1,0 +1,74 @@
+"""Puts a session together from settings: metastore, store, policy, recorder."""
+
+from __future__ import annotations
+
+import warnings
+
+from metastore.errors import BadUrl, MetastoreError
+from metastore.memory import MemoryMetastore
+from metastore.opening import open_metastore
+from metastore.ports import Metastore
+from optimizer_plugin import policies
+from optimizer_plugin.engines.ports import Engine
+from optimizer_plugin.errors import ConfigurationError, MetastoreUnavailableError
+from optimizer_plugin.recording import Recorder
+from optimizer_plugin.session import Session
+from optimizer_plugin.settings import Settings
+from optimizer_plugin.templates import Templates
+from optimizer_plugin.views.building import Builder
+from optimizer_plugin.views.store import Store
+
+
+def opened_metastore(settings: Settings) -> Metastore:
+    """The metastore of the settings.
+
+    Where it does not answer, a program must not stop: reuse then lives in this process alone, and a
+    warning says so. With ``strict`` that is an error.
+
+    Raises:
+        ConfigurationError: where the URL names no metastore.
+        MetastoreUnavailableError: where it does not answer or is a later release's, with ``strict``.
+    """
+    try:
+        return open_metastore(settings.metastore, data_directory=settings.data_directory)
+    except BadUrl as error:
+        raise ConfigurationError(str(error), remedy="correct RESPOOL_METASTORE") from error
+    except MetastoreError as error:
+        problem = MetastoreUnavailableError(str(error))
+        if settings.strict:
+            raise problem from error
+        warnings.warn(f"respool: {problem}; reuse is kept to this process", RuntimeWarning, stacklevel=4)
+        return MemoryMetastore()
+
+
+def policy_in_force(settings: Settings, metastore: Metastore) -> policies.Policy:
+    """The policy asked for, else the tenant's own, else the built-in default."""
+    if settings.policy is not None:
+        return settings.policy
+    kept = metastore.current_policy(settings.tenant)
+    if kept is None:
+        return policies.builtin("default")
+    return policies.parse(kept.body, source=f"policy version {kept.version} of tenant {settings.tenant!r}")
+
+
+def new_session(engine: Engine, metastore: Metastore, settings: Settings) -> Session:
+    """A session over an engine.
+
+    Raises:
+        StoreUnwritableError: where views can't be written.
+        PolicyError: where the tenant's policy in the metastore is not valid.
+    """
+    policy = policy_in_force(settings, metastore)
+    store = Store(settings.store_directory, settings.tenant)
+    store.prepare()
+    return Session(
+        engine=engine,
+        metastore=metastore,
+        builder=Builder(engine, metastore, store, policy, settings.tenant),
+        recorder=Recorder(metastore, settings.tenant),
+        templates=Templates(engine),
+        policy=policy,
+        tenant=settings.tenant,
+        strict=settings.strict,
+        enabled=policy.name != "off",
+    )
