@@ -92,10 +92,14 @@ def test_pid_file_of_a_dead_server_is_not_believed(server_directory: Path) -> No
     file = server_directory / "postgres" / "postmaster.pid"
     left_over = file.read_text().splitlines()
     end(earlier)
-    file.write_text("\n".join([str(os.getpid()), *left_over[1:]]) + "\n")
+    bystander = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, text=True)
+    file.write_text("\n".join([str(bystander.pid), *left_over[1:]]) + "\n")
     later = start(server_directory, "two")
     assert answer(later) == "2"
     end(later)
+    # Taken for a server it would have been stopped as one.
+    bystander.communicate("\n")
+    assert bystander.returncode == 0
 
 
 def test_reopening_in_one_process(server_directory: Path) -> None:
