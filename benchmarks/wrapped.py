@@ -51,7 +51,6 @@ class Respool:
         """
         run_policy(settings)
         _attribute("optimizer_plugin", "wrap")
-        _attribute("optimizer_plugin.analyzer.running", "analyze")
 
     def open(self, connection: duckdb.DuckDBPyConnection, directory: Path, settings: RunSettings, /) -> Reuse:
         """Wrap a connection.
@@ -108,12 +107,14 @@ class WrappedReuse:
 
     def analyze(self, recorded: Sequence[int], /) -> Analysis:
         """Run the analyzer over the history and turn its order of templates into query numbers."""
-        run = _attribute("optimizer_plugin.analyzer.running", "analyze")
         self._flush()
         jobs = self._metastore.jobs(self._tenant, self._since, datetime.now(UTC) + _MARGIN)
         started = time.perf_counter()
-        result = run(self._metastore, tenant=self._tenant, policy=self._policy)
+        result = self._wrapped.reuse.analyze(probe=True)
         seconds = time.perf_counter() - started
+        # The history is complete: from here on no run carries the cost of a profile.
+        quiet = self._policy.history.model_copy(update={"profile_share": 0.0})
+        self._wrapped.reuse.use(self._policy.model_copy(update={"history": quiet}))
         # Jobs come back in the order in which they ran, one for each recorded query.
         numbers = dict(zip((job.template for job in jobs), recorded, strict=False))
         return Analysis(
@@ -133,7 +134,7 @@ class WrappedReuse:
                 label=labels.get(view.normalized, ""),
                 rows=view.rows,
                 size_bytes=view.size_bytes,
-                build_seconds=view.build_seconds + view.write_seconds,
+                build_seconds=view.build_seconds,
                 reads=view.reads,
                 read_seconds=view.read_seconds,
                 saved_seconds=view.saved_seconds,

@@ -1,4 +1,5 @@
 """Explains a statement (placeholder until written)."""
+
 from __future__ import annotations
 from dataclasses import dataclass
 from optimizer_plugin.session import Session

@@ -11,6 +11,7 @@ from optimizer_plugin.analyzer.candidates import Candidate
 from optimizer_plugin.analyzer.probing import Probe
 from optimizer_plugin.analyzer.running import AnalysisResult, analyze
 from optimizer_plugin.explain import Explanation, explain
+from optimizer_plugin.policies import Policy
 from optimizer_plugin.session import Report, Session
 
 
@@ -43,7 +44,9 @@ class ReuseHandle:
         """What would be reused of a statement, and why the rest would not. Runs and builds nothing."""
         return explain(self.session, sql)
 
-    def analyze(self, *, probe: bool = False, progress: Callable[[int, int], None] | None = None) -> AnalysisResult:
+    def analyze(
+        self, *, probe: bool = False, progress: Callable[[int, int], None] | None = None
+    ) -> AnalysisResult:
         """Mine the history of this tenant and put annotations in force.
 
         Args:
@@ -66,6 +69,10 @@ class ReuseHandle:
                 measuring.progress = progress
             probed = measuring.measure(session.templates.all())
         return analyze(session.metastore, tenant=session.tenant, policy=session.policy, probed=probed)
+
+    def use(self, policy: Policy) -> None:
+        """Go by another policy from the next statement on."""
+        self.session.use(policy)
 
     @contextmanager
     def off(self) -> Iterator[None]:

@@ -190,7 +190,14 @@ class Session:
         """One request for the job (CloudViews 6.1)."""
         found = self.metastore.lookup(self.tenant, template.tags, report.environment)
         views = {view.precise: view for view in found.views}
+        if self.policy.reuse.materialize is Materialize.NEVER:
+            return views, {}
         return views, {annotation.normalized: annotation for annotation in found.annotations}
+
+    def use(self, policy: Policy) -> None:
+        """Go by another policy from the next statement on."""
+        self.policy = policy
+        self.builder = replace(self.builder, policy=policy)
 
     def _precise(
         self,

@@ -14,17 +14,28 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from rewriter import rejections
 from rewriter.model import AvailableView, Build, Decision, DecisionPolicy, Read, Rejection, Wanted
-from signatures.model import NormalizedSignature, PreciseSignature, Reason, Subexpression, SubexpressionKind
+from signatures.model import (
+    InputIdentity,
+    InputVersion,
+    NormalizedSignature,
+    PreciseSignature,
+    Reason,
+    Subexpression,
+    SubexpressionKind,
+)
 from signatures.sites import BlockSite, CompiledStatement, QuerySite, Site, TextRange
 
 Precise = Mapping[int, "PreciseSignature | Reason"]
 """By ordinal: the precise signature, or why there is none now."""
 
+Versions = Mapping[InputIdentity, InputVersion]
+"""Of the inputs whose version is known now."""
+
 
 def decide(
     compiled: CompiledStatement,
     precise: Precise,
-    versions: Mapping[str, str],
+    versions: Versions,
     views: Mapping[PreciseSignature, AvailableView],
     wanted: Mapping[NormalizedSignature, Wanted],
     policy: DecisionPolicy,
@@ -68,7 +79,7 @@ def _match(
     subexpression: Subexpression,
     site: Site | None,
     precise: Precise,
-    versions: Mapping[str, str],
+    versions: Versions,
     views: Mapping[PreciseSignature, AvailableView],
     policy: DecisionPolicy,
 ) -> AvailableView | Reason:
@@ -104,7 +115,7 @@ def hindered(
 def _usable(
     subexpression: Subexpression,
     view: AvailableView,
-    versions: Mapping[str, str],
+    versions: Versions,
     policy: DecisionPolicy,
 ) -> AvailableView | Reason:
     if view.canonical != subexpression.canonical:
@@ -174,9 +185,7 @@ def _build(subexpression: Subexpression, annotation: Wanted | None) -> Build:
     keys = tuple(column.key for column in subexpression.columns)
     if annotation is None or not subexpression.kind.keeps_projection_apart:
         return Build(ordinal=subexpression.ordinal, keys=keys)
-    extra = tuple(
-        (key, template) for key, template in annotation.columns if key not in keys and template
-    )
+    extra = tuple((key, template) for key, template in annotation.columns if key not in keys and template)
     return Build(ordinal=subexpression.ordinal, keys=keys, extra=extra)
 
 
@@ -188,8 +197,10 @@ def _ranges(site: Site) -> Iterable[TextRange]:
 
 def _conflict(first: Site, second: Site) -> bool:
     """Whether two edits would touch the same text."""
-    if isinstance(first, BlockSite) and isinstance(second, BlockSite) and (
-        first.from_clause == second.from_clause
+    if (
+        isinstance(first, BlockSite)
+        and isinstance(second, BlockSite)
+        and (first.from_clause == second.from_clause)
     ):
         return True
     return any(

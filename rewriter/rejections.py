@@ -29,7 +29,9 @@ def different_plan() -> Reason:
 
 def missing_columns(keys: frozenset[str]) -> Reason:
     """REUSE-303."""
-    return Reason(code="REUSE-303", text=f"the view lacks {len(keys)} needed columns: {', '.join(sorted(keys))}")
+    return Reason(
+        code="REUSE-303", text=f"the view lacks {len(keys)} needed columns: {', '.join(sorted(keys))}"
+    )
 
 
 def no_place() -> Reason:

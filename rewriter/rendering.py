@@ -85,9 +85,7 @@ def rewrite(
     for number, read in enumerate(reads):
         site = compiled.sites[read.ordinal]
         if isinstance(site, QuerySite):
-            pairs = [
-                (output.key, output.name or f"_{index}") for index, output in enumerate(site.outputs)
-            ]
+            pairs = [(output.key, output.name or f"_{index}") for index, output in enumerate(site.outputs)]
             edits.append(_Edit(site.place, scan(read, pairs)))
         elif isinstance(site, BlockSite):
             edits += _block_edits(site, read, f"reused_{number}", scan)
@@ -100,9 +98,7 @@ def rewrite(
     return _Editor(text, edits).render(TextRange(start=0, end=len(text)))
 
 
-def _whole(
-    compiled: CompiledStatement, read: Read, scan: Scan, output_names: Sequence[str]
-) -> str:
+def _whole(compiled: CompiledStatement, read: Read, scan: Scan, output_names: Sequence[str]) -> str:
     site = compiled.sites[read.ordinal]
     if not isinstance(site, QuerySite):
         message = "a whole statement stands at a query site: the statement was compiled wrongly"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from signatures.model import NormalizedSignature, SubexpressionKind
 
@@ -25,6 +25,8 @@ class Candidate:
     occurrences: int
     saved_seconds: Mapping[str, float]
     """By job: seconds."""
+    blocks: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    """By job: offsets of the FROM clauses that it lies in or takes away, where they are known."""
     build_seconds: float
     rows: float | None
     size_bytes: float | None

@@ -26,6 +26,7 @@ from rewriter.model import AvailableView, Build, DecisionPolicy, Read
 from rewriter.rendering import rewrite, spool_query
 from signatures.model import NormalizedSignature, PreciseSignature, Subexpression, SubexpressionKind
 from signatures.plan import Scan, facts
+from signatures.sites import BlockSite, QuerySite
 
 PROBE = PreciseSignature("probe")
 
@@ -212,6 +213,7 @@ def _measured(shared: Shared, spooled: Spooled, saved: dict[str, float], build_s
         label=first.label,
         occurrences=len(shared.places),
         saved_seconds=saved,
+        blocks=_blocks(shared),
         build_seconds=build_seconds,
         rows=float(spooled.rows),
         size_bytes=float(spooled.size_bytes),
@@ -222,6 +224,21 @@ def _measured(shared: Shared, spooled: Spooled, saved: dict[str, float], build_s
         sort_columns=first.properties.sort_columns,
         source="probe",
     )
+
+
+def _blocks(shared: Shared) -> dict[str, frozenset[int]]:
+    """FROM clauses that each job's places lie in or take away."""
+    found: dict[str, set[int]] = defaultdict(set)
+    for place in shared.places:
+        compiled = place.template.compiled
+        site = compiled.sites[place.subexpression.ordinal]
+        starts = {s.from_clause.start for s in compiled.sites if isinstance(s, BlockSite)}
+        if isinstance(site, BlockSite):
+            found[compiled.template].add(site.from_clause.start)
+        elif isinstance(site, QuerySite):
+            inside = {start for start in starts if site.place.start <= start < site.place.end}
+            found[compiled.template] |= inside | {site.place.start}
+    return {template: frozenset(places) for template, places in found.items()}
 
 
 def shared_computations(templates: Sequence[Template], policy: Policy) -> list[Shared]:

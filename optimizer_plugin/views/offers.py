@@ -29,13 +29,12 @@ def decision_policy(policy: Policy, *, statement_on_sight: bool) -> DecisionPoli
     kinds = set(policy.kinds.enabled)
     if not policy.reuse.whole_results:
         kinds.discard(SubexpressionKind.STATEMENT)
-    never = policy.reuse.materialize is Materialize.NEVER
     return DecisionPolicy(
         read=policy.reuse.read,
         kinds=frozenset(kinds),
         on_sight=policy.reuse.materialize is Materialize.ON_SIGHT,
-        statements_on_sight=statement_on_sight and not never,
-        max_builds=0 if never else policy.reuse.max_builds_per_job,
+        statements_on_sight=statement_on_sight,
+        max_builds=policy.reuse.max_builds_per_job,
         max_view_rows=policy.cost.max_view_rows or None,
         max_read_share=policy.cost.max_read_share or None,
     )

@@ -69,9 +69,11 @@ def select(
     stored = 0.0
     ranked = ranking(policy.strategy)(candidates)
     for candidate in ranked:
-        reason = ""
+        reason = _overshadowed(candidate, chosen)
         crowded = [job for job in candidate.jobs if per_job[job] >= policy.max_per_job]
-        if len(chosen) >= policy.top_k:
+        if reason:
+            pass
+        elif len(chosen) >= policy.top_k:
             reason = f"not among the best {policy.top_k}"
         elif policy.max_per_job and crowded:
             reason = f"{len(crowded)} of its jobs have {policy.max_per_job} selected already"
@@ -84,3 +86,16 @@ def select(
         per_job.update(candidate.jobs)
         stored += candidate.size_bytes or 0
     return tuple(chosen), tuple(rejected)
+
+
+def _overshadowed(candidate: Candidate, chosen: Sequence[Candidate]) -> str:
+    """View interaction: of two views over the same part of a job, only one can be read there."""
+    left = dict(candidate.saved_seconds)
+    for other in chosen:
+        for job, blocks in candidate.blocks.items():
+            if blocks & other.blocks.get(job, frozenset()):
+                left.pop(job, None)
+    if len(left) == len(candidate.saved_seconds):
+        return ""
+    remaining = sum(left.values()) - candidate.build_seconds
+    return "" if remaining > 0 and len(left) > 1 else "better views stand in the same place of its jobs"
