@@ -11,11 +11,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rewriter.model import Build, Read
-from signatures.sites import BlockSite, CompiledStatement, CteText, QuerySite, SiteUse, TextRange
+from signatures.sites import (
+    BlockSite,
+    CompiledStatement,
+    CteText,
+    Grouping,
+    QuerySite,
+    SiteUse,
+    TextRange,
+)
 
 Scan = Callable[[Read, Sequence[tuple[str, str]]], str]
 """SQL that reads a view: (column key, output name) pairs in order."""
 
+_SLOT = re.compile(r"\{(\d+)\.([^}]*)\}")
 _WORD = re.compile(r"\w+")
 
 
@@ -117,6 +126,11 @@ def _block_edits(site: BlockSite, read: Read, alias: str, scan: Scan) -> list[_E
     edits = [_Edit(site.from_clause, f"({inner}) AS {alias}", site)]
     if site.where_clause is not None:
         edits.append(_Edit(site.where_clause, "", site))
+    if site.grouping is not None:
+        if site.grouping.group_clause is not None:
+            edits.append(_Edit(site.grouping.group_clause, " "))
+        if site.grouping.having_keyword is not None:
+            edits.append(_Edit(site.grouping.having_keyword, "WHERE"))
     edits += [_Edit(use.place, _use_text(use, alias, names)) for use in site.uses]
     return edits
 
@@ -162,17 +176,33 @@ def _block_query(text: str, site: BlockSite, build: Build) -> tuple[str, tuple[s
     body = f"SELECT {', '.join(expression for _, expression in expressions)} FROM {source}"
     if where:
         body += f" WHERE {where}"
+    if site.grouping is not None:
+        body += _group_by(text, site.grouping)
     prefix = _with(text, site.ctes, body, recursive=site.recursive)
     return prefix + body, tuple(key for key, _ in expressions)
 
 
+def _group_by(text: str, grouping: Grouping) -> str:
+    if grouping.clause is not None:
+        return f" GROUP BY {grouping.clause.of(text)}"
+    names = ", ".join(name for _, name in grouping.keys)
+    return f" GROUP BY {names}" if names else ""
+
+
 def _from_template(template: str, aliases: Sequence[str]) -> str | None:
-    """``{1.ss_item_sk}`` as this statement names it, None where the source has no name here."""
-    position, _, column = template.strip("{}").partition(".")
-    index = int(position)
-    if index >= len(aliases) or not aliases[index]:
-        return None
-    return f"{quote(aliases[index])}.{quote(column)}"
+    """``sum({1.ss_item_sk})`` as this statement names it, None where a source has no name here."""
+    missing = False
+
+    def named(match: re.Match[str]) -> str:
+        nonlocal missing
+        position = int(match.group(1))
+        if position >= len(aliases) or not aliases[position]:
+            missing = True
+            return ""
+        return f"{quote(aliases[position])}.{quote(match.group(2))}"
+
+    text = _SLOT.sub(named, template)
+    return None if missing else text
 
 
 def _with(text: str, ctes: Sequence[CteText], body: str, *, recursive: bool) -> str:

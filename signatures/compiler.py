@@ -14,7 +14,14 @@ from signatures import eligibility
 from signatures.catalog import Catalog
 from signatures.eligibility import NotUnderstood
 from signatures.encoding import recurring_name
-from signatures.model import InputIdentity, NormalizedSignature, Reason, Subexpression, SubexpressionKind, Tags
+from signatures.model import (
+    InputIdentity,
+    NormalizedSignature,
+    Reason,
+    Subexpression,
+    SubexpressionKind,
+    Tags,
+)
 from signatures.parsing.context import Context
 from signatures.parsing.functions import FunctionNames
 from signatures.parsing.layout import layout
@@ -83,9 +90,7 @@ def _compiled(
     script: str,
 ) -> CompiledStatement:
     subexpressions = [item.subexpression for item in found]
-    statement = next(
-        (s.ordinal for s in subexpressions if s.kind is SubexpressionKind.STATEMENT), None
-    )
+    statement = next((s.ordinal for s in subexpressions if s.kind is SubexpressionKind.STATEMENT), None)
     sites = [item.site for item in found]
     queries = [item.query for item in found]
     if statement is None:

@@ -67,7 +67,9 @@ def limit_without_order() -> Reason:
 
 def unseeded_sample() -> Reason:
     """REUSE-105."""
-    return Reason(code="REUSE-105", text="a sample without a fixed method and seed picks other rows each time")
+    return Reason(
+        code="REUSE-105", text="a sample without a fixed method and seed picks other rows each time"
+    )
 
 
 def not_a_query(kind: str) -> Reason:

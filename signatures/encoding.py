@@ -174,7 +174,8 @@ class Encoder:
     def _order(self, order: Sequence[OrderKey], scopes: Scopes) -> Text:
         keys = [
             form(
-                ("desc" if key.descending else "asc") + ("-nulls-first" if key.nulls_first else "-nulls-last"),
+                ("desc" if key.descending else "asc")
+                + ("-nulls-first" if key.nulls_first else "-nulls-last"),
                 self.expression(key.expression, scopes),
             )
             for key in order
@@ -235,7 +236,9 @@ class Encoder:
                 return form("sort", self._order(sort, (*outer, self.labels(order))), text), order
             case plans.Sample(input=below, options=options):
                 text, order = self.plan(below, outer)
-                return form("sample", *(both(f"{key}={quoted(value)}") for key, value in options), text), order
+                return form(
+                    "sample", *(both(f"{key}={quoted(value)}") for key, value in options), text
+                ), order
             case plans.Opaque(relation=relation):
                 return both(f"(opaque {id(plan)})"), (relation,)
             case _:
@@ -250,9 +253,7 @@ class Encoder:
         scopes = (*outer, {})
         parts = [self.expression(argument, scopes) for argument in function.arguments]
         parts += [both(f"{key}={quoted(value)}") for key, value in function.options]
-        parts += [
-            Text(quoted(recurring_name(identity)), quoted(identity)) for identity in function.inputs
-        ]
+        parts += [Text(quoted(recurring_name(identity)), quoted(identity)) for identity in function.inputs]
         return form("table-function", both(quoted(function.name)), *parts)
 
     def _aggregate(self, aggregate: plans.Aggregate, outer: Scopes) -> Text:

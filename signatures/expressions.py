@@ -105,9 +105,7 @@ class LambdaExpression:
     body: Expression
 
 
-Expression = (
-    ColumnRef | Literal | Parameter | Call | SubqueryExpression | LambdaParameter | LambdaExpression
-)
+Expression = ColumnRef | Literal | Parameter | Call | SubqueryExpression | LambdaParameter | LambdaExpression
 
 
 def children(expression: Expression) -> tuple[Expression, ...]:

@@ -485,9 +485,7 @@ def map_plan(
         case Project() | Distinct():
             return replace(plan, input=change_input(plan.input), outputs=each(plan.outputs))
         case DistinctOn():
-            return replace(
-                plan, input=change_input(plan.input), keys=each(plan.keys), order=keys(plan.order)
-            )
+            return replace(plan, input=change_input(plan.input), keys=each(plan.keys), order=keys(plan.order))
         case Limit():
             return replace(
                 plan,

@@ -67,6 +67,20 @@ class QuerySite:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Grouping:
+    """The grouping of a block that a view stands for: its GROUP BY goes, its HAVING filters the view.
+
+    ``keys`` are (key, text) pairs of all grouping keys, ``clause`` the text behind GROUP BY where it can't be
+    written as a list of keys, as with ROLLUP.
+    """
+
+    group_clause: TextRange | None
+    having_keyword: TextRange | None
+    keys: tuple[tuple[str, str], ...]
+    clause: TextRange | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BlockSite:
     """The FROM and WHERE of a block, or some of its inner-joined items, that a view can stand for.
 
@@ -87,6 +101,8 @@ class BlockSite:
     aliases: tuple[str, ...]
     ctes: tuple[CteText, ...]
     recursive: bool = False
+    grouping: Grouping | None = None
+    """Set where the view also takes the place of the block's grouping."""
 
 
 Site = QuerySite | BlockSite

@@ -21,8 +21,10 @@ from signatures.model import (
 )
 from signatures.parsing.context import BlockRecord, ColumnUse, Context, QueryRecord
 from signatures.parsing.layout_model import BlockLayout, Span, StatementLayout
+from signatures.grouped import grouped_uses
 from signatures.placing import place_block, place_query, text_range, visible_ctes
 from signatures.plan import (
+    Aggregate,
     BoundQuery,
     Facts,
     Limit,
@@ -81,9 +83,7 @@ class Enumerator:
         kind = SubexpressionKind(record.kind)
         text, order = self.encoder.plan(plan)
         labels = (self.encoder.labels(order),)
-        keys = [
-            self.encoder.expression(output.expression, labels) for output in record.query.outputs
-        ]
+        keys = [self.encoder.expression(output.expression, labels) for output in record.query.outputs]
         placed = None if self.layout is None else place_query(self.layout, record)
         site = None
         if placed is not None:
@@ -117,6 +117,7 @@ class Enumerator:
         places = _Places(self.layout, layout, record, _uses(self.context, layout, record))
         if len(record.items) > 1 or len(facts(record.core).tables) > 1:
             self._part(places, tuple(range(len(record.items))), SubexpressionKind.CORE)
+        self._aggregate(places)
         if record.plain_joins and not any(item.using for item in record.items):
             for subset in _subsets(record):
                 self._part(places, subset, SubexpressionKind.JOIN_SUBSET)
@@ -145,7 +146,9 @@ class Enumerator:
         positions = {relation: index for index, relation in enumerate(order)}
         columns = {
             key.precise: NeededColumn(
-                key=key.precise, normalized_key=key.normalized, expression=_template(use.expression, positions)
+                key=key.precise,
+                normalized_key=key.normalized,
+                expression=_template(use.expression, positions),
             )
             for use, key in keys.items()
         }
@@ -153,6 +156,59 @@ class Enumerator:
         label = f"{'core over' if whole else 'join of'} {names}"
         outputs = tuple(Output(key.precise, use.expression) for use, key in keys.items())
         self._add(kind, plan, text, tuple(columns.values()), site, BoundQuery(plan, outputs), label)
+
+    def _aggregate(self, places: _Places) -> None:
+        """A block's grouping, measures kept apart: readers of one view may use different ones."""
+        record = places.record
+        plan = record.aggregate
+        if not isinstance(plan, Aggregate) or free_relations(plan):
+            return
+        text, order = self.encoder.plan(plan)
+        labels = (self.encoder.labels(order),)
+        grouped = grouped_uses(self.context, places.layout, record, plan)
+        if grouped is None:
+            return
+
+        def key_of(expression: Expression) -> Text:
+            return self.encoder.expression(expression, labels)
+
+        whole = places.site(
+            tuple(range(len(record.items))),
+            tuple(range(len(places.conjuncts))),
+            whole=True,
+            order=self.encoder.plan(plan.input)[1],
+            keys={},
+        )
+        uses = tuple(
+            SiteUse(
+                place=TextRange(start=use.start, end=use.end),
+                key=key_of(use.expression).precise,
+                bare=use.bare,
+            )
+            for use in grouped.uses
+        )
+        keys = tuple((key_of(part).precise, name) for part, name in grouped.keys)
+        site = replace(whole, uses=uses, grouping=replace(grouped.grouping, keys=keys))
+        positions = {relation: str(i) for i, relation in enumerate(self.encoder.plan(plan.input)[1])}
+        columns: dict[str, NeededColumn] = {}
+        for use in grouped.uses:
+            named = key_of(use.expression)
+            columns[named.precise] = NeededColumn(
+                key=named.precise,
+                normalized_key=named.normalized,
+                expression=grouped.template(use, positions, self.context.text),
+            )
+        outputs = tuple(Output(key_of(use.expression).precise, use.expression) for use in grouped.uses)
+        names = ", ".join(item.alias or "?" for item in record.items)
+        self._add(
+            SubexpressionKind.AGGREGATE,
+            plan,
+            text,
+            tuple(columns.values()),
+            site,
+            BoundQuery(plan, outputs),
+            f"grouping of {names}",
+        )
 
     def _add(
         self,
@@ -224,12 +280,14 @@ class _Places:
                     for span, expression in zip(item.on_conjuncts, bound.on, strict=True)
                 ]
 
-    def uses_of(
-        self, chosen: Sequence[int], inner: Sequence[int], *, whole: bool
-    ) -> list[ColumnUse] | None:
+    def uses_of(self, chosen: Sequence[int], inner: Sequence[int], *, whole: bool) -> list[ColumnUse] | None:
         """Uses of the replaced items' columns in what stays; None where one mixes both sides."""
         if whole:
-            gone = [text_range(self.layout.keyword_spans[name]) for name in ("from", "where") if name in self.layout.keyword_spans]
+            gone = [
+                text_range(self.layout.keyword_spans[name])
+                for name in ("from", "where")
+                if name in self.layout.keyword_spans
+            ]
             relations = frozenset(r for item in self.record.items for r in visible(item.plan))
         else:
             gone = [text_range(self.layout.from_items[index].span) for index in chosen]
@@ -272,9 +330,7 @@ class _Places:
             kept_items=tuple(text_range(items[index].span) for index in kept),
             kept_conjuncts=tuple(self.conjuncts[index].place for index in stay),
             uses=tuple(
-                SiteUse(
-                    place=TextRange(start=use.start, end=use.end), key=key.precise, bare=use.bare
-                )
+                SiteUse(place=TextRange(start=use.start, end=use.end), key=key.precise, bare=use.bare)
                 for use, key in keys.items()
             ),
             aliases=tuple(self._alias(relation) for relation in order),
@@ -292,9 +348,7 @@ class _Places:
 
 def _uses(context: Context, layout: BlockLayout, record: BlockRecord) -> tuple[ColumnUse, ...]:
     """Uses of the block's columns, each place once, inside the block and its ORDER BY."""
-    unique = {
-        (use.start, use.end): use for use in context.uses if use.block == record.number
-    }
+    unique = {(use.start, use.end): use for use in context.uses if use.block == record.number}
     return tuple(unique[place] for place in sorted(unique))
 
 

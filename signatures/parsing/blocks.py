@@ -102,7 +102,9 @@ class BlockBinder:
         bind = self._binder(scope, node, "last")
         context = self.queries.context
         for part in node.expressions:
-            if isinstance(part, exp.Star) or (isinstance(part, exp.Column) and isinstance(part.this, exp.Star)):
+            if isinstance(part, exp.Star) or (
+                isinstance(part, exp.Column) and isinstance(part.this, exp.Star)
+            ):
                 record.has_star = True
                 self.items += self._star(part, scope, bind)
                 continue
@@ -120,9 +122,7 @@ class BlockBinder:
                     context.uses[-1] = replace(context.uses[-1], bare=name)
             self.items.append(Item(name, expression))
 
-    def _star(
-        self, node: exp.Expr, scope: Scope, bind: Callable[[exp.Expr], Expression]
-    ) -> list[Item]:
+    def _star(self, node: exp.Expr, scope: Scope, bind: Callable[[exp.Expr], Expression]) -> list[Item]:
         star = node if isinstance(node, exp.Star) else node.this
         if isinstance(node, exp.Column):
             qualifiers = tuple(part.name.lower() for part in node.parts[:-1])
@@ -246,9 +246,7 @@ class BlockBinder:
         late = [*having, *qualify, *(k.expression for k in self.keys), *(i.expression for i in self.items)]
         if any(references(part) & inside for part in late):
             raise NotUnderstood("a column that is neither grouped nor aggregated")
-        result = Aggregate(
-            lifting.relation, plan, tuple(grouping.keys), sets, tuple(lifting.measures)
-        )
+        result = Aggregate(lifting.relation, plan, tuple(grouping.keys), sets, tuple(lifting.measures))
         record.aggregate = result
         return result, having, qualify
 

@@ -67,7 +67,14 @@ _DENIED = (
     exp.Star,
     exp.MatchAgainst,
 )
-_OTHER_STRINGS = (exp.RawString, exp.ByteString, exp.HexString, exp.BitString, exp.National, exp.UnicodeString)
+_OTHER_STRINGS = (
+    exp.RawString,
+    exp.ByteString,
+    exp.HexString,
+    exp.BitString,
+    exp.National,
+    exp.UnicodeString,
+)
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
 _NEGATED = {"eq": "neq", "neq": "eq", "lt": "gte", "gte": "lt", "gt": "lte", "lte": "gt"}
 WINDOW = "window:"
@@ -378,9 +385,7 @@ class ExpressionBinder:
     def _window(self, node: exp.Window) -> Expression:
         noted = len(self.context.calls)
         call = self.bind(node.this)
-        self.context.calls[noted:] = [
-            use for use in self.context.calls[noted:] if use.expression is not call
-        ]
+        self.context.calls[noted:] = [use for use in self.context.calls[noted:] if use.expression is not call]
         while isinstance(call, Call) and call.name in ("ignorenulls", "respectnulls"):
             inner = call.arguments[0]
             if not isinstance(inner, Call):

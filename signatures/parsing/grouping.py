@@ -99,9 +99,7 @@ class Lifting:
 
     def lift(self, expression: Expression) -> Expression:
         """The expression over the grouped rows; of subqueries only what they take from outside."""
-        return map_expression(
-            expression, self._change, lambda query: rewrite_query(query, self._key, {})
-        )
+        return map_expression(expression, self._change, lambda query: rewrite_query(query, self._key, {}))
 
     def _key(self, part: Expression) -> Expression | None:
         if part in self.keys:
@@ -147,9 +145,3 @@ def nested_windows(calls: Iterable[Expression]) -> bool:
         for argument in (*call.arguments, *(key.expression for key in call.order))
         for part in walk(argument)
     )
-
-
-
-
-
-

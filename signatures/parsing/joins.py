@@ -129,9 +129,7 @@ class JoinBinder:
             found.append(Call("eq", (column, other.expression)))
         return tuple(found)
 
-    def _merge(
-        self, using: tuple[str, ...], side: str, kind: str, left: list[Source], right: Source
-    ) -> None:
+    def _merge(self, using: tuple[str, ...], side: str, kind: str, left: list[Source], right: Source) -> None:
         """USING leaves one column in place of two: the one that is not filled with NULLs."""
         before = replace(self.scope, sources=left)
         for name in using:

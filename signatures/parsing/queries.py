@@ -20,7 +20,6 @@ from signatures.parsing.scopes import Scope
 from signatures.plan import BoundQuery, Output, Plan, SetOperation, Sort, ValuesList
 
 
-
 @dataclass(slots=True)
 class QueryBinder:
     """Binds every query expression of one statement, and records what was understood."""
@@ -58,7 +57,12 @@ class QueryBinder:
         return query
 
     def expressions(
-        self, scope: Scope, ctes: Ctes, *, aliases: str = "no", windows: tuple[tuple[str, exp.Window], ...] = ()
+        self,
+        scope: Scope,
+        ctes: Ctes,
+        *,
+        aliases: str = "no",
+        windows: tuple[tuple[str, exp.Window], ...] = (),
     ) -> ExpressionBinder:
         """A binder of expressions in a scope."""
         return ExpressionBinder(
