@@ -25,8 +25,9 @@ from dataclasses import dataclass
 
 import duckdb
 
-_PROBE_NAME = "__respool_probe"
-_PROBE = "SELECT current_query_id(), current_transaction_id(), count FROM duckdb_connection_count()"
+# As a prepared statement this would be folded into the numbers of the moment it was prepared.
+_PROBE = "SELECT current_query_id(), current_transaction_id()"
+_FULL_PROBE = "SELECT current_query_id(), current_transaction_id(), count FROM duckdb_connection_count()"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +112,7 @@ class InstanceActivity:
         self._expected: Ticks | None = None
         self._running = Ticks()
         self._own = Ticks()
+        self._others_present = True
         self._writers = 0
         self._epoch = secrets.token_hex(16)
         self._unexplained = 0
@@ -122,11 +124,13 @@ class InstanceActivity:
         """Count a connection as one of ours from now on."""
         with self._lock:
             self._members.add(member)
+            self._others_present = True  # until counted again
 
     def leave(self, member: Member) -> None:
         """Count a connection as somebody else's from now on; the last one closes the probe's cursor."""
         with self._lock:
             self._members.discard(member)
+            self._others_present = True
             if self._cursor is not None and not any(each.alive for each in self._members):
                 self._cursor.close()
                 self._cursor = None
@@ -141,24 +145,43 @@ class InstanceActivity:
         return time.monotonic() - self._last_unexplained
 
     def sight(self) -> Sighting:
-        """Read the instance's counters and renew the epoch where something is unexplained."""
+        """Read the instance's counters and renew the epoch where something is unexplained.
+
+        Connections are counted only where something unexplained ran: one that has been idle since we
+        last counted has nothing half done.
+        """
         with self._lock:
-            seen, connections = self._probe()
-            self._own += ONE
-            expected = None if self._expected is None else self._expected + ONE
-            if expected is None or not seen.within(expected, expected + self._running):
-                self._renew(seen)
-            else:
-                self._expected = expected
-            ours = len({id(member.connection) for member in self._members if member.alive})
+            seen, foreign = self._seen_or_none()
+            if seen is None:
+                seen, foreign = self._probe_in_full()
+                expected = None if self._expected is None else self._expected + ONE
+                if expected is None or not seen.within(expected, expected + self._running):
+                    self._renew(seen)
+                else:
+                    self._expected = expected
             return Sighting(
                 epoch=self._epoch,
                 unexplained=self._unexplained,
                 ambiguous=seen != self._expected,
-                foreign=connections != ours + 1,
+                foreign=foreign,
                 writing=self._writers > 0,
                 others=seen - self._own,
             )
+
+    def _seen_or_none(self) -> tuple[Ticks | None, bool]:
+        """The short probe, where all is explained and nobody else was there when last counted."""
+        if self._expected is None or self._others_present:
+            return None, True
+        row = self._read(_PROBE)
+        seen, expected = Ticks(queries=row[0], transactions=row[1]), self._expected + ONE
+        self._expected = expected
+        return (seen, False) if seen == expected else (None, True)
+
+    def _probe_in_full(self) -> tuple[Ticks, bool]:
+        row = self._read(_FULL_PROBE)
+        ours = len({id(member.connection) for member in self._members if member.alive})
+        self._others_present = row[2] != ours + 1
+        return Ticks(queries=row[0], transactions=row[1]), self._others_present
 
     def start_reading(self, statements: int) -> None:
         """Our own statements are about to run, one after the other, and change nothing."""
@@ -193,10 +216,9 @@ class InstanceActivity:
         """Take everything counted so far for somebody's changes, of data and of names."""
         with self._lock:
             try:
-                seen, _ = self._probe()
+                seen, _ = self._probe_in_full()
             except duckdb.ConnectionException:
                 seen = Ticks(queries=-1, transactions=-1)  # closed: whatever is read next is unexplained
-            self._own += ONE
             self._renew(seen)
 
     def renamed(self, *, functions: bool) -> None:
@@ -237,25 +259,19 @@ class InstanceActivity:
         self._last_unexplained = time.monotonic()
         self.renamed(functions=True)
 
-    def _probe(self) -> tuple[Ticks, int]:
+    def _read(self, probe: str) -> tuple[int, ...]:
         try:
-            return self._read()
+            row = (self._cursor or self._connect()).execute(probe).fetchall()[0]
         except duckdb.ConnectionException:
             # Closing a connection closes the cursors made from it, ours among them.
             self._cursor = None
-            return self._read()
-
-    def _read(self) -> tuple[Ticks, int]:
-        cursor = self._cursor or self._connect()
-        row = cursor.execute(f"EXECUTE {_PROBE_NAME}").fetchall()[0]
-        return Ticks(queries=row[0], transactions=row[1]), row[2]
+            row = self._connect().execute(probe).fetchall()[0]
+        self._own += ONE
+        return tuple(row)
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
         for member in tuple(self._members):
             with suppress(duckdb.ConnectionException):
-                cursor = member.connection.cursor()
-                cursor.execute(f"PREPARE {_PROBE_NAME} AS {_PROBE}")
-                self._count_own(1)
-                self._cursor = cursor
-                return cursor
+                self._cursor = member.connection.cursor()
+                return self._cursor
         raise duckdb.ConnectionException("Connection Error: Connection already closed!")

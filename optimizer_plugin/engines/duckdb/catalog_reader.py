@@ -76,20 +76,19 @@ class CatalogReader:
 
     def catalog(self) -> DuckDBCatalog:
         """The snapshot of names; the same object as long as every name means the same."""
-        return self._current().catalog
+        return self._current(self._activity.sight()).catalog
 
-    def databases(self) -> tuple[Database, ...]:
-        """The databases that are attached."""
-        return self._current().databases
+    def databases(self, sighting: Sighting) -> tuple[Database, ...]:
+        """The databases that are attached, as of a sighting made just now."""
+        return self._current(sighting).databases
 
     def forget(self) -> None:
         """Read everything again next time."""
         self._snapshot = None
         self._functions = _Functions()
 
-    def _current(self) -> _Snapshot:
+    def _current(self, sighting: Sighting) -> _Snapshot:
         kept = self._snapshot
-        sighting = self._activity.sight()
         current = kept is not None and kept.generation == self._activity.catalog_generation
         if kept is not None and kept.trusted and current and not sighting.foreign:
             return kept

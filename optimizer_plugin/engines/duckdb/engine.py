@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 
 from optimizer_plugin.engines.duckdb import spooling
-from optimizer_plugin.engines.duckdb.activity import ONE, InstanceActivity, Member, Ticks
+from optimizer_plugin.engines.duckdb.activity import ONE, InstanceActivity, Member, Sighting, Ticks
 from optimizer_plugin.engines.duckdb.catalog import DuckDBCatalog
 from optimizer_plugin.engines.duckdb.catalog_reader import CatalogReader
 from optimizer_plugin.engines.duckdb.databases import Database
@@ -111,9 +111,9 @@ class DuckDBEngine:
         Ask again after spooling, and before handing on the rows of a rewritten statement that also reads
         base tables: only where nothing changed in between do rows and version belong together.
         """
-        attached = self._reader.databases()
-        self._notice_transaction()
-        found = self._versions.of(inputs, attached)
+        sighting = self._settled_sighting()
+        attached = self._reader.databases(sighting)
+        found = self._versions.of(inputs, attached, sighting)
         if self._transaction is None and not self._unseen_transaction:
             return found
         return {
@@ -121,12 +121,14 @@ class DuckDBEngine:
             for identity, version in found.items()
         }
 
-    def _notice_transaction(self) -> None:
-        """Something unexplained may have begun a transaction on this very connection: look."""
-        unexplained = self._activity.sight().unexplained
-        if unexplained != self._looked_at:
+    def _settled_sighting(self) -> Sighting:
+        """Look at the instance; what is unexplained may have begun a transaction on this very connection."""
+        sighting = self._activity.sight()
+        if sighting.unexplained != self._looked_at:
             self.in_transaction()
-            self._looked_at = self._activity.sight().unexplained
+            sighting = self._activity.sight()
+            self._looked_at = sighting.unexplained
+        return sighting
 
     def _visible(self, identity: InputIdentity, version: InputVersion, attached: Sequence[Database]) -> bool:
         owner = next((database for database in attached if database.owns(identity)), None)
@@ -200,8 +202,9 @@ class DuckDBEngine:
             self._transaction, self._unseen_transaction = None, False
 
     def _begin(self) -> None:
-        versions = self._versions.of_databases(self._reader.databases())
-        self._transaction = Transaction(versions=versions, unexplained=self._activity.sight().unexplained)
+        sighting = self._activity.sight()
+        versions = self._versions.of_databases(self._reader.databases(sighting), sighting)
+        self._transaction = Transaction(versions=versions, unexplained=sighting.unexplained)
 
     def _must_renew(self, statements: Sequence[Statement]) -> bool:
         """Whether statements may change what others see, or cost an unknown number of ticks."""

@@ -27,32 +27,33 @@ class InputVersions:
         self._activity = activity
 
     def of(
-        self, inputs: Iterable[InputIdentity], attached: Sequence[Database]
+        self, inputs: Iterable[InputIdentity], attached: Sequence[Database], sighting: Sighting
     ) -> dict[InputIdentity, InputVersion | None]:
         """The version of each input; None where it cannot be told."""
         wanted = tuple(dict.fromkeys(inputs))
         owners = {identity: _owner(identity, attached) for identity in wanted}
         needed = tuple({owner.name: owner for owner in owners.values() if owner}.values())
-        known = self.of_databases(needed)
+        known = self.of_databases(needed, sighting)
         return {
             identity: known.get(owner.name) if (owner := owners[identity]) else self._of_files(identity)
             for identity in wanted
         }
 
-    def of_databases(self, attached: Sequence[Database]) -> dict[str, InputVersion | None]:
-        """The version of each database by its name.
+    def of_databases(self, attached: Sequence[Database], before: Sighting) -> dict[str, InputVersion | None]:
+        """The version of each database by its name, given a sighting made just now.
 
         The counters are read before and after the files: a commit that began in between may have written
-        its log without showing its rows yet, and then the answer is asked for again.
+        its log without showing its rows yet, and then the answer is asked for again. What lives in memory
+        needs no second look, since its version says nothing but what was counted.
         """
-        if all(database.read_only and database.path for database in attached):
-            return {database.name: _exact(database) for database in attached}
         for _ in range(_ATTEMPTS):
-            before = self._activity.sight()
             found = {database.name: _version(database, before) for database in attached}
+            if not any(database.path and not database.read_only for database in attached):
+                return found
             after = self._activity.sight()
             if (before.others, before.epoch) == (after.others, after.epoch):
                 return found
+            before = after
         return {database.name: None for database in attached}
 
     def _of_files(self, identity: InputIdentity) -> InputVersion | None:
