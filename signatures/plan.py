@@ -318,6 +318,8 @@ def free_relations(plan: Plan) -> frozenset[int]:
 
 def references(expression: Expression) -> frozenset[int]:
     """Relations that an expression refers to; of its subqueries only what they take from outside."""
+    if isinstance(expression, ColumnRef):
+        return frozenset({expression.relation})
     found = facts(expression)
     return found.referenced - found.defined
 

@@ -119,7 +119,7 @@ class Enumerator:
             self._part(places, tuple(range(len(record.items))), SubexpressionKind.CORE)
         self._aggregate(places)
         if record.plain_joins and not any(item.using for item in record.items):
-            for subset in _subsets(record):
+            for subset in _subsets(record, [part.over for part in places.conjuncts]):
                 self._part(places, subset, SubexpressionKind.JOIN_SUBSET)
 
     def _part(self, places: _Places, chosen: tuple[int, ...], kind: SubexpressionKind) -> None:
@@ -131,7 +131,7 @@ class Enumerator:
             inner = list(range(len(places.conjuncts)))
         else:
             relations = _relations(record, chosen)
-            inner = [i for i, part in enumerate(places.conjuncts) if _within(part.expression, relations)]
+            inner = [i for i, part in enumerate(places.conjuncts) if part.over and part.over <= relations]
             plan = make_core(
                 [record.items[index].plan for index in chosen],
                 [places.conjuncts[index].expression for index in inner],
@@ -221,7 +221,8 @@ class Enumerator:
         label: str,
         names: tuple[str, ...] = (),
     ) -> None:
-        known = [facts(plan), *(facts(output.expression) for output in query.outputs)]
+        known = [facts(plan)]
+        known += [facts(o.expression) for o in query.outputs if not isinstance(o.expression, ColumnRef)]
         reasons = [reason for part in known for reason in part.hazards]
         inputs = _inputs(known)
         if not inputs:
@@ -256,11 +257,12 @@ class _Conjunct:
 
     place: TextRange
     expression: Expression
+    over: frozenset[int]
 
 
 @dataclass(slots=True)
 class _Places:
-    """A block's layout and record side by side."""
+    """A block's layout and record side by side, with what is asked again and again."""
 
     statement: StatementLayout
     layout: BlockLayout
@@ -270,13 +272,13 @@ class _Places:
 
     def __post_init__(self) -> None:
         self.conjuncts = [
-            _Conjunct(text_range(span), expression)
+            _Conjunct(text_range(span), expression, references(expression))
             for span, expression in zip(self.layout.where_conjuncts, self.record.conjuncts, strict=True)
         ]
         for item, bound in zip(self.layout.from_items, self.record.items, strict=True):
             if not bound.using:
                 self.conjuncts += [
-                    _Conjunct(text_range(span), expression)
+                    _Conjunct(text_range(span), expression, references(expression))
                     for span, expression in zip(item.on_conjuncts, bound.on, strict=True)
                 ]
 
@@ -360,20 +362,15 @@ def _relations(record: BlockRecord, chosen: Iterable[int]) -> frozenset[int]:
     return frozenset(r for index in chosen for r in visible(record.items[index].plan))
 
 
-def _within(expression: Expression, relations: frozenset[int]) -> bool:
-    over = references(expression)
-    return bool(over) and over <= relations
-
-
-def _subsets(record: BlockRecord) -> Iterator[tuple[int, ...]]:
+def _subsets(record: BlockRecord, conjuncts: Iterable[frozenset[int]]) -> Iterator[tuple[int, ...]]:
     """Connected subsets of the items, small ones first, bounded (Q64 of TPC-DS has 4,921)."""
     count = len(record.items)
     if count < 3:
         return
     owner = {r: index for index, item in enumerate(record.items) for r in visible(item.plan)}
     edges = set()
-    for expression in (*record.conjuncts, *(part for item in record.items for part in item.on)):
-        over = {owner[r] for r in references(expression) if r in owner}
+    for relations in conjuncts:
+        over = {owner[r] for r in relations if r in owner}
         edges |= set(combinations(sorted(over), 2))
     given = 0
     for size in range(2, min(count - 1, MAX_SUBSET_SIZE) + 1):
@@ -428,21 +425,34 @@ def _properties(plan: Plan) -> PhysicalProperties:
 
 
 def _with_contents(found: Sequence[Found]) -> list[Found]:
-    """Note for each subexpression which others lie in the text that it replaces."""
+    """Note for each subexpression which others lie in the text that it replaces.
+
+    Subsets of one join are left out as outer ones: there are many, and their order follows from their size.
+    """
     covers = [_covered(item.site) for item in found]
+    bounds = [
+        (min(place.start for place in places), max(place.end for place in places)) if places else None
+        for places in covers
+    ]
     result = []
     for index, item in enumerate(found):
-        inside = frozenset(
+        bound = bounds[index]
+        if bound is None or item.subexpression.kind is SubexpressionKind.JOIN_SUBSET:
+            result.append(item)
+            continue
+        start, end = bound
+        inside = [
             other
-            for other, places in enumerate(covers)
-            if other != index
-            and places
-            and covers[index]
-            and all(any(outer.contains(place) for outer in covers[index]) for place in places)
-            and places != covers[index]
-        )
-        result.append(replace(item, subexpression=replace(item.subexpression, contains=inside)))
+            for other, limits in enumerate(bounds)
+            if limits is not None and other != index and start <= limits[0] and limits[1] <= end
+        ]
+        contents = frozenset(other for other in inside if _all_inside(covers[other], covers[index]))
+        result.append(replace(item, subexpression=replace(item.subexpression, contains=contents)))
     return result
+
+
+def _all_inside(inner: tuple[TextRange, ...], outer: tuple[TextRange, ...]) -> bool:
+    return inner != outer and all(any(place.contains(part) for place in outer) for part in inner)
 
 
 def _covered(site: Site | None) -> tuple[TextRange, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 import duckdb
 
@@ -199,5 +200,6 @@ def _copy_direction(text: str) -> StatementKind:
     return StatementKind.COPY_FROM
 
 
+@lru_cache(maxsize=4096)
 def _embeds_write(text: str) -> bool:
     return bool(_WRITING_WORDS.search(" ".join(_words(text))))
