@@ -90,7 +90,7 @@ class DuckDBCatalog:
         path = self.names.search_path
         in_catalog = {(qualifier, schema) for catalog, schema in path if catalog == qualifier}
         in_catalog.add((qualifier, _DEFAULT_SCHEMA))
-        in_schema = {place for place in path if place[1] == qualifier} | {(path[1][0], qualifier)}
+        in_schema = {place for place in path if place[1] == qualifier} | {(path[:2][-1][0], qualifier)}
         keys = {(catalog, schema, name) for catalog, schema in in_catalog | in_schema}
         found = [self.names.relations[key] for key in keys if key in self.names.relations]
         return found[0] if len(found) == 1 else None
