@@ -104,7 +104,7 @@ class Session:
     enabled: bool = True
     sampling: random.Random = field(default_factory=random.Random)
     _views: dict[PreciseSignature, View] = field(default_factory=dict)
-    _step: Callable[[str], None] | None = None
+    at_step: Callable[[str], None] | None = None
     """Called at the start of each step; tests inject failures here."""
 
     def prepare(self, text: str, parameters: Parameters = None) -> Report:
@@ -136,8 +136,8 @@ class Session:
     @contextmanager
     def _timed(self, report: Report, step: str) -> Iterator[None]:
         started = time.perf_counter()
-        if self._step is not None:
-            self._step(step)
+        if self.at_step is not None:
+            self.at_step(step)
         try:
             yield
         finally:
@@ -157,12 +157,10 @@ class Session:
             decision = self._decide(template, report, precise, views, annotations)
         if decision.builds:
             with self._timed(report, "spool"):
-                views = self._spool(template, report, decision, precise, views, annotations)
+                views, refused = self._spool(template, report, decision, precise, views, annotations)
             with self._timed(report, "rewrite"):
-                decision = replace(
-                    self._decide(template, report, precise, views, annotations),
-                    builds=decision.builds,
-                )
+                decision = self._decide(template, report, precise, views, annotations)
+                report.rejections = (*refused, *report.rejections)
         if decision.reads:
             with self._timed(report, "rewrite"):
                 self._rewrite(template, report, decision, views)
@@ -270,9 +268,10 @@ class Session:
         precise: Mapping[int, PreciseSignature | Reason],
         views: Mapping[PreciseSignature, View],
         annotations: Mapping[NormalizedSignature, Annotation],
-    ) -> dict[PreciseSignature, View]:
+    ) -> tuple[dict[PreciseSignature, View], list[Rejection]]:
         """Build what is missing, smallest first; each view is published as soon as it is written."""
         built = dict(views)
+        refused: list[Rejection] = []
         for build in decision.builds:
             signature = precise[build.ordinal]
             if not isinstance(signature, str):
@@ -294,11 +293,8 @@ class Session:
                 self.counters.spooled += 1
                 report.builds = (*report.builds, signature)
             else:
-                report.rejections = (
-                    *report.rejections,
-                    Rejection(ordinal=build.ordinal, reason=outcome),
-                )
-        return built
+                refused.append(Rejection(ordinal=build.ordinal, reason=outcome))
+        return built, refused
 
     def _rewrite(
         self,
@@ -397,8 +393,8 @@ class Session:
         *,
         failed: bool,
     ) -> None:
-        if self._step is not None:
-            self._step("record")
+        if self.at_step is not None:
+            self.at_step("record")
         if report.reads:
             report.seconds["read"] = elapsed_seconds
             saved = max(0.0, (template.last_seconds or 0.0) - elapsed_seconds)

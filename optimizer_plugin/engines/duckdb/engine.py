@@ -75,6 +75,7 @@ class DuckDBEngine:
         self._transaction: Transaction | None = None
         self._unseen_transaction = False
         self._wrote_window = False
+        self._ends_clean = False
         self._looked_at = -1
 
     def for_cursor(self, cursor: duckdb.DuckDBPyConnection) -> DuckDBEngine:
@@ -125,7 +126,7 @@ class DuckDBEngine:
         """Look at the instance; what is unexplained may have begun a transaction on this very connection."""
         sighting = self._activity.sight()
         if sighting.unexplained != self._looked_at:
-            self.in_transaction()
+            self._look_for_transaction()
             sighting = self._activity.sight()
             self._looked_at = sighting.unexplained
         return sighting
@@ -143,21 +144,27 @@ class DuckDBEngine:
     def in_transaction(self) -> bool:
         """Whether an explicit transaction is open, also one that was begun on the raw connection.
 
-        Two statements that get the same transaction number share a transaction; in one that has failed
-        nothing runs any more, which says the same.
+        What we saw begin and end is known; only where something unexplained ran is the connection asked.
+        """
+        self._settled_sighting()
+        return self._transaction is not None or self._unseen_transaction
+
+    def _look_for_transaction(self) -> None:
+        """Two statements that get the same transaction number share a transaction.
+
+        In one that has failed nothing runs any more, which says the same.
         """
         try:
             first, second = (self._run(_TRANSACTION_ID)[0][0] for _ in range(2))
         except duckdb.TransactionException:
             self._unseen_transaction = self._transaction is None
-            return True
+            return
         opened = first == second
         if opened != (self._transaction is not None or self._unseen_transaction):
             # Begun or ended behind our back: our reckoning of ticks was wrong, so start over.
             self._transaction = None
             self._unseen_transaction = opened
             self.note_write()
-        return opened
 
     def statement_kinds(self, sql: str) -> tuple[Statement, ...]:
         """Cut what a program sent into statements; see ``statements.statement_kinds``."""
@@ -165,6 +172,7 @@ class DuckDBEngine:
 
     def observe_before(self, statements: Sequence[Statement]) -> None:
         """Statements of the user's are about to run on this connection. Follow with ``observe_after``."""
+        self._ends_clean = any(each.kind in _ENDS for each in statements) and self._clean_transaction()
         self._wrote_window = self._must_renew(statements)
         if self._wrote_window:
             self._activity.start_writing(len(statements))
@@ -183,7 +191,7 @@ class DuckDBEngine:
             if cost is None:
                 self._activity.renew()
         self._follow_transaction(statements, error)
-        if any(statement.changes_catalog for statement in statements):
+        if any(each.changes_catalog and not (self._ends_clean and each.kind in _ENDS) for each in statements):
             functions = any(statement.changes_functions for statement in statements)
             self._activity.renamed(functions=functions)
         if any(statement.changes_settings for statement in statements):
@@ -209,7 +217,7 @@ class DuckDBEngine:
     def _must_renew(self, statements: Sequence[Statement]) -> bool:
         """Whether statements may change what others see, or cost an unknown number of ticks."""
         if any(statement.kind is StatementKind.COMMIT for statement in statements):
-            return len(statements) > 1 or not self._clean_transaction()
+            return len(statements) > 1 or not self._ends_clean
         if len(statements) > 1 and any(statement.kind in _TRANSACTION_KINDS for statement in statements):
             return True
         return any(statement.is_write for statement in statements)
@@ -359,4 +367,5 @@ class DuckDBEngine:
             self._activity.finish_reading(1, costs[0] if costs else usual)
 
 
-_TRANSACTION_KINDS = frozenset({StatementKind.BEGIN, StatementKind.COMMIT, StatementKind.ROLLBACK})
+_ENDS = frozenset({StatementKind.COMMIT, StatementKind.ROLLBACK})
+_TRANSACTION_KINDS = _ENDS | {StatementKind.BEGIN}

@@ -103,9 +103,9 @@ _NAMING = frozenset(
         StatementKind.OTHER,
     }
 )
+# Not SET: a search path of its own is compared where functions are kept.
 _FUNCTIONS = frozenset(
     {
-        StatementKind.SET,
         StatementKind.LOAD,
         StatementKind.ATTACH,
         StatementKind.DETACH,
