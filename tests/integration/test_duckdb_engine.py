@@ -362,7 +362,7 @@ class TestStatements:
             "CREATE VIEW v AS SELECT 1": (True, False, False),
             "CREATE MACRO m() AS 1": (True, True, False),
             "SELECT 1": (False, False, False),
-            "USE s": (True, True, True),
+            "USE s": (True, False, True),
             "CALL f()": (True, True, True),
         }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -237,7 +236,7 @@ def test_begin_commit_without_writes_keeps_the_version(
     engine: DuckDBEngine, raw: duckdb.DuckDBPyConnection
 ) -> None:
     """Drivers that open a transaction around every SELECT still find views, inside it too."""
-    first = version(engine)
+    first, names = version(engine), engine.catalog()
     for _ in range(2):
         run(engine, raw, "BEGIN")
         assert engine.in_transaction()
@@ -247,6 +246,7 @@ def test_begin_commit_without_writes_keeps_the_version(
         run(engine, raw, "COMMIT")
         assert not engine.in_transaction()
         assert version(engine) == first
+        assert engine.catalog() is names
 
 
 def test_own_writes_in_a_transaction_have_no_version(
@@ -350,14 +350,13 @@ def test_file_inputs_follow_their_files(tmp_path: Path) -> None:
     table = InputIdentity(f"files:csv:{tmp_path}/*.csv")
 
     def now() -> InputVersion | None:
-        for file in tmp_path.glob("*.csv"):
-            # Files of this very moment have no version yet: make them old enough to be told apart.
-            os.utime(file, ns=(file.stat().st_mtime_ns, file.stat().st_mtime_ns - 10**10))
-        ages = [file.stat().st_ctime_ns for file in tmp_path.glob("*.csv")]
-        found = engine.versions([table])[table]
-        while ages and found is None:
+        # Files of this very moment have no version yet, since the file system could not tell two states
+        # of them apart: ask until they are a few milliseconds old.
+        for _ in range(100_000):
             found = engine.versions([table])[table]
-        return found
+            if found is not None or not any(tmp_path.glob("*.csv")):
+                return found
+        return None
 
     assert now() is None
     (tmp_path / "one.csv").write_text("a\n1\n")
@@ -393,3 +392,46 @@ def test_temporary_tables_belong_to_their_connection(
     assert isinstance(facts, TableFacts)
     assert facts.temporary
     assert facts.identity != identity(other, "x")
+
+
+def test_names_of_a_transaction_that_is_undone(engine: DuckDBEngine, raw: duckdb.DuckDBPyConnection) -> None:
+    """Tables made in a transaction are seen in it, and no longer after ROLLBACK."""
+    run(engine, raw, "BEGIN")
+    run(engine, raw, "CREATE TABLE fresh (a INTEGER)")
+    assert engine.catalog().relation(("fresh",)) is not None
+    run(engine, raw, "ROLLBACK")
+    assert engine.catalog().relation(("fresh",)) is None
+
+
+def test_failed_transactions_are_open_until_they_are_undone(
+    engine: DuckDBEngine, raw: duckdb.DuckDBPyConnection
+) -> None:
+    """An error inside leaves the transaction open and everything without a version."""
+    run(engine, raw, "BEGIN")
+    run(engine, raw, "INSERT INTO t VALUES (1)")
+    with pytest.raises(duckdb.Error):
+        run(engine, raw, "SELECT error('x') FROM t")
+    assert engine.in_transaction()
+    run(engine, raw, "ROLLBACK")
+    assert not engine.in_transaction()
+    assert version(engine) is not None
+    raw.execute("BEGIN")
+    with pytest.raises(duckdb.Error):
+        raw.execute("SELECT error('x') FROM t").fetchall()
+    assert engine.in_transaction()
+    raw.execute("ROLLBACK")
+    assert not engine.in_transaction()
+
+
+def test_closed_connection_is_an_error_not_a_version(
+    engine: DuckDBEngine, raw: duckdb.DuckDBPyConnection
+) -> None:
+    """After the program has closed the connection nothing is known of its tables; another wrap goes on."""
+    table = identity(engine)
+    cursor = raw.cursor()
+    other = engine.for_cursor(cursor)
+    assert version(other) is not None
+    cursor.close()
+    with pytest.raises(duckdb.ConnectionException):
+        other.in_transaction() or other.describe("SELECT 1")
+    assert engine.versions([table])[table] is not None
