@@ -34,6 +34,7 @@ class JoinBinder:
     scope: Scope
     record: BlockRecord
     plan: Plan = field(default=NO_ROWS)
+    after_comma: bool = False
 
     def bind(self, first: exp.Expr, joins: list[exp.Join]) -> Plan:
         """The plan of the whole clause; its sources are in scope afterwards.
@@ -72,18 +73,39 @@ class JoinBinder:
             raise NotUnderstood(f"JOIN with {unexpected[0]}")
         method, side = (node.args.get("method") or "").upper(), (node.args.get("side") or "").upper()
         kind = (node.args.get("kind") or "").upper()
-        bound = self._item(node.this)
-        left_sources = list(self.scope.sources)
         if method == "POSITIONAL":
             raise NotUnderstood(eligibility.unordered_rows("POSITIONAL JOIN"))
+        self._check_comma(node, method, side)
+        bound = self._item(node.this)
+        left_sources = list(self.scope.sources)
         lateral = bool(free_relations(bound.plan) & set(visible(self.plan)))
         plan, right = self._null_sides(bound, side, left_sources, lateral=lateral)
         using = self._using(node, method, right)
+        self._check_merged(using, kind, right)
         self.scope.sources.append(right)
         condition = self._condition(node, using, left_sources, right)
         self._merge(using, side, kind, left_sources, right)
         self._note(Bound(plan, right), condition, using=bool(using))
         self.plan = self._combined(self.plan, plan, method, side, kind, condition, lateral=lateral)
+
+    def _check_comma(self, node: exp.Join, method: str, side: str) -> None:
+        """A comma binds weaker than JOIN, which matters to what looks at everything on its left.
+
+        ``a, b RIGHT JOIN c`` is ``a CROSS JOIN (b RIGHT JOIN c)``, and ``a, b JOIN c USING (k)`` does
+        not compare ``a.k``; ON and LEFT JOIN give the same rows either way.
+        """
+        if not any(node.args.get(key) for key in ("method", "side", "kind", "on", "using")):
+            self.after_comma = True
+        elif self.after_comma and (
+            side in ("RIGHT", "FULL") or method == "NATURAL" or node.args.get("using")
+        ):
+            raise NotUnderstood("RIGHT, FULL, NATURAL JOIN or USING after a comma")
+
+    def _check_merged(self, using: tuple[str, ...], kind: str, right: Source) -> None:
+        """``a JOIN b USING (k), c``: beside the merged column there is a ``c.k`` of its own."""
+        beside = {column.name for column in right.columns} & set(self.scope.merged) - set(using)
+        if beside and kind not in ("SEMI", "ANTI"):
+            raise NotUnderstood(f"column {min(beside)} beside one that USING merged")
 
     def _null_sides(
         self, bound: Bound, side: str, left_sources: list[Source], *, lateral: bool
@@ -109,6 +131,8 @@ class JoinBinder:
             if not common:
                 raise NotUnderstood("NATURAL JOIN without common columns")
             return common
+        if method == "ASOF" and node.args.get("using"):
+            raise NotUnderstood("ASOF JOIN with USING, whose last column is compared by >=")
         return tuple(part.name.lower() for part in node.args.get("using") or [])
 
     def _condition(
@@ -131,6 +155,9 @@ class JoinBinder:
 
     def _merge(self, using: tuple[str, ...], side: str, kind: str, left: list[Source], right: Source) -> None:
         """USING leaves one column in place of two: the one that is not filled with NULLs."""
+        if kind in ("SEMI", "ANTI"):
+            self.scope.sources[-1] = replace(right, shown=False)
+            return
         before = replace(self.scope, sources=left)
         for name in using:
             column, other = before.column(name), right.find(name)
@@ -142,10 +169,6 @@ class JoinBinder:
             elif side == "FULL":
                 expression = Call("coalesce", (column, other.expression))
             self.scope.merged[name] = NamedColumn(name, other.display, expression)
-        if kind in ("SEMI", "ANTI"):
-            self.scope.sources[-1] = replace(right, shown=False)
-            for name in using:
-                del self.scope.merged[name]
 
     def _combined(
         self,
