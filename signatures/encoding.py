@@ -289,7 +289,8 @@ class Encoder:
             sides.append(form("operand", form("outputs", *outputs), text))
         if operation.kind != "except" and not operation.names:
             sides.sort()
-        names = [both("names=" + quoted(",".join(operation.names)))] if operation.names else []
+        names = [both("names=" + " ".join(quoted(name) for name in operation.names))]
+        names = names if operation.names else []
         return form(operation.kind + ("-all" if operation.all else ""), *names, *sides)
 
     def _limit(self, limit: plans.Limit, outer: Scopes) -> tuple[Text, tuple[int, ...]]:

@@ -28,7 +28,7 @@ def unique_keys(plan: Plan) -> tuple[Key, ...]:
             return (frozenset(ColumnRef(plan.relation, f"k{i}") for i in range(len(plan.keys))),)
         case Distinct():
             return (frozenset(ColumnRef(plan.relation, f"o{i}") for i in range(len(plan.outputs))),)
-        case SetOperation(all=False):
+        case SetOperation(all=False, names=()):
             return (frozenset(ColumnRef(plan.relation, f"o{i}") for i in range(len(plan.left.outputs))),)
         case Core(sources=sources):
             return _joined(sources)

@@ -81,7 +81,7 @@ class BlockBinder:
         having, qualify = self._late_filters(node, scope)
         self._order(node, scope)
         result = self._rows(node, plan, scope, record, having, qualify)
-        query = self._finish(node, result, scope, root=root)
+        query = self._finish(node, result, scope, root=root, grouped=record.aggregate is not None)
         record.complete = True
         return query
 
@@ -134,6 +134,8 @@ class BlockBinder:
             columns = scope.star()
         if star.args.get("rename") or star.args.get("ilike"):
             raise NotUnderstood("* with RENAME or LIKE")
+        if any(isinstance(part, exp.Column) and part.table for part in star.args.get("except_") or []):
+            raise NotUnderstood("* EXCLUDE of one table's column")
         left_out = {_column_name(part) for part in star.args.get("except_") or []}
         changed = {part.alias.lower(): bind(part.this) for part in star.args.get("replace") or []}
         if not left_out | set(changed) <= {column.name for column in columns}:
@@ -261,10 +263,12 @@ class BlockBinder:
             raise NotUnderstood("grouping by an aggregate or a window")
         return key
 
-    def _finish(self, node: exp.Select, plan: Plan, scope: Scope, *, root: bool) -> BoundQuery:
+    def _finish(self, node: exp.Select, plan: Plan, scope: Scope, *, root: bool, grouped: bool) -> BoundQuery:
         distinct = node.args.get("distinct")
         if distinct is not None:
             on = distinct.args.get("on")
+            if on is not None and grouped:
+                raise NotUnderstood("DISTINCT ON over groups")
             plan = self._distinct(plan) if on is None else self._distinct_on(on, plan, scope, node)
         outputs = tuple(Output(item.name, item.expression) for item in self.items)
         keys = tuple(self.keys)
@@ -293,9 +297,9 @@ class BlockBinder:
     def _distinct_on(self, on: exp.Expr, plan: Plan, scope: Scope, node: exp.Select) -> Plan:
         members = on.expressions if isinstance(on, exp.Tuple) else [on]
         bind = self._binder(scope, node, "equal")
-        if isinstance(plan, Aggregate | Window) or plan is not plan:
-            raise NotUnderstood("DISTINCT ON over groups or windows")
-        keys = tuple(bind(member) for member in members)
+        keys = tuple(self._group_key(member, bind) for member in members)
+        if any(contains(key, is_window) for key in keys):
+            raise NotUnderstood("DISTINCT ON a window")
         order = tuple(self.keys)
         total = is_total(plan, [key.expression for key in order], [item.expression for item in self.items])
         return DistinctOn(plan, keys, order, tie_sensitive=not total)

@@ -11,7 +11,9 @@ from signatures.plan import BoundQuery, Limit, Output, Plan, SetOperation
 
 
 def ordinal(node: exp.Expr) -> int | None:
-    """The number of an output column in GROUP BY 1 or ORDER BY 1."""
+    """The number of an output column in GROUP BY 1 or ORDER BY (1)."""
+    while isinstance(node, exp.Paren):
+        node = node.this
     if isinstance(node, exp.Literal) and not node.is_string and str(node.this).isdigit():
         return int(str(node.this))
     return None
@@ -25,9 +27,7 @@ def set_outputs(
         names = _names(left)
         names += tuple(name for name in _names(right) if name not in names)
         spelled = {o.name.lower(): o.name for o in (*right.outputs, *left.outputs)}
-        plan = SetOperation(
-            relation, kind, keep_all, left, right, (",".join(_names(left)), ",".join(_names(right)))
-        )
+        plan = SetOperation(relation, kind, keep_all, left, right, (*_names(left), "/", *_names(right)))
         outputs = tuple(
             Output(spelled[name], ColumnRef(relation, f"o{index}")) for index, name in enumerate(names)
         )
