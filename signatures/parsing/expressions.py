@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from sqlglot import exp
+from sqlglot.tokenizer_core import TokenType
 
 from signatures import eligibility
 from signatures.eligibility import NotUnderstood
@@ -28,9 +29,11 @@ from signatures.expressions import (
 from signatures.model import Reason
 from signatures.parsing.context import CallUse, ColumnUse, Context
 from signatures.parsing.functions import FunctionNames
+from signatures.parsing.relations import call_text
 from signatures.parsing.scopes import Scope, fields, resolve
+from signatures.parsing.statement import tokens_of
 from signatures.parsing.types import type_text
-from signatures.plan import BoundQuery
+from signatures.plan import BoundQuery, references
 
 BindQuery = Callable[[exp.Expr, "Scope | None", str], BoundQuery]
 
@@ -157,7 +160,8 @@ class ExpressionBinder:
             case exp.Collate():
                 return Call("collate", (self.bind(node.this),), (("collation", node.expression.name),))
             case exp.Array() if node.expressions and isinstance(node.expressions[0], exp.Query):
-                return SubqueryExpression("array", self._query(node.expressions[0]))
+                # ORDER BY of a subquery is dropped from its plan, and here it would decide the value.
+                raise NotUnderstood("ARRAY over a query")
             case exp.Array() if len(node.expressions) == 1 and isinstance(
                 node.expressions[0], exp.Comprehension
             ):
@@ -246,6 +250,9 @@ class ExpressionBinder:
             raise NotUnderstood("BETWEEN SYMMETRIC")
         value = self.bind(node.this)
         low, high = self.bind(node.args["low"]), self.bind(node.args["high"])
+        if not _of_one_type(low, high):
+            # The engine compares all three in one type: '10' BETWEEN 1 AND '5' is not two comparisons.
+            return Call("between", (value, low, high))
         return Call("and", (Call("gte", (value, low)), Call("lte", (value, high))))
 
     def _in(self, node: exp.In) -> Expression:
@@ -299,6 +306,8 @@ class ExpressionBinder:
     def _plain(self, node: exp.Expr) -> Expression:
         """A function or operator with nothing special to it: every argument is kept, in order."""
         name = self._name(node)
+        if isinstance(node, exp.TimeUnit) and not isinstance(node, exp.Interval):
+            self._check_unit(node)
         arguments: list[Expression] = []
         shape: list[str] = []
         options: list[tuple[str, str]] = []
@@ -351,6 +360,7 @@ class ExpressionBinder:
         facts = self.functions.look_up(call.name, grammar=isinstance(node, exp.Connector | exp.Case | exp.If))
         hazards = facts.hazards
         if facts.is_aggregate:
+            self._check_level(call)
             distinct = ("distinct", "true") in call.options
             hazards += _aggregate_hazards(call, distinct=distinct)
         named = replace(
@@ -362,6 +372,35 @@ class ExpressionBinder:
         if facts.is_aggregate:
             self._note_call(node, named)
         return named
+
+    def _check_unit(self, node: exp.Expr) -> None:
+        """The parser turns any name in the place of a unit into that unit, also that of a column.
+
+        ``date_trunc(month, d)`` truncates to what the column ``month`` says.
+        """
+        unit = node.args.get("unit")
+        if not isinstance(unit, exp.Var):
+            return
+        text = call_text(self.context.text, node.meta.get("start"))
+        tokens = tokens_of(text[text.index("(") + 1 : -1], self.context.dialect)
+        written = tokens[0].text.upper() if tokens and tokens[0].token_type == TokenType.STRING else ""
+        if unit.name != exp.TimeUnit.UNABBREVIATED_UNIT_NAME.get(written, written):
+            raise NotUnderstood(f"unit of {node.key} that is not a string")
+
+    def _check_level(self, call: Call) -> None:
+        """An aggregate over columns of the query around it alone is computed there, not here.
+
+        ``SELECT (SELECT sum(t.a)) FROM t`` has one row, with the sum over all of t.
+        """
+        over: frozenset[int] = references(call) if self.scope.parent is not None else frozenset()
+        around: set[int] = set()
+        scope = self.scope.parent
+        while over and scope is not None:
+            for column in (column for source in scope.sources for column in source.columns):
+                around |= references(column.expression)
+            scope = scope.parent
+        if over and over <= around:
+            raise NotUnderstood(f"{call.name}() over columns of the query around it")
 
     def _note_call(self, node: exp.Expr, call: Expression) -> None:
         start = node.meta.get("start")
@@ -466,6 +505,16 @@ def _aggregate_hazards(call: Call, *, distinct: bool) -> tuple[Reason, ...]:
     keys = {key.expression for key in call.order}
     fixed = call.name in eligibility.ORDER_FIXES and bool(keys) and call.arguments[0] in keys
     return () if fixed and not distinct else (eligibility.order_dependent(call.name),)
+
+
+def _of_one_type(low: Expression, high: Expression) -> bool:
+    """Whether two bounds have the same type for certain; digits are part of a decimal's."""
+    if isinstance(low, Literal) and isinstance(high, Literal):
+        shapes = [tuple(len(part) for part in bound.text.split(".")) for bound in (low, high)]
+        return low.kind == high.kind and (low.kind != "decimal" or shapes[0] == shapes[1])
+    if isinstance(low, Call) and isinstance(high, Call):
+        return low.name == high.name == "cast" and low.options == high.options
+    return False
 
 
 def _negate(expression: Expression) -> Expression:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import sqlglot
 from sqlglot import exp
 
 from signatures import eligibility
@@ -16,6 +15,7 @@ from signatures.model import InputIdentity
 from signatures.parsing.context import Context
 from signatures.parsing.functions import FunctionNames
 from signatures.parsing.scopes import NamedColumn, Scope, Source
+from signatures.parsing.statement import parse, tokens_of
 from signatures.plan import (
     BoundQuery,
     Opaque,
@@ -50,8 +50,8 @@ _FILE_FUNCTIONS = {
     "read_csv_auto": "csv",
     "read_json": "json",
     "read_json_auto": "json",
-    "read_ndjson": "json",
-    "read_ndjson_auto": "json",
+    "read_ndjson": "ndjson",
+    "read_ndjson_auto": "ndjson",
 }
 _PURE_FUNCTIONS = frozenset({"range", "generate_series", "unnest"})
 
@@ -133,6 +133,8 @@ class RelationBinder:
                 NamedColumn(column.name.lower(), column.name, ColumnRef(_number(plan), column.name.lower()))
                 for column in facts.columns
             )
+            if len({column.name for column in columns}) < len(columns):
+                raise NotUnderstood(f"columns of {name} that differ in the case of letters such as É")
             qualifiers = (facts.catalog.lower(), facts.schema.lower(), name)
             return Bound(plan, _aliased(Source(name, columns, qualifiers), alias))
         if isinstance(facts, ViewFacts):
@@ -160,8 +162,8 @@ class RelationBinder:
             raise NotUnderstood("views nested more than 16 deep")
         saved = (context.text, context.recording, context.view_home)
         try:
-            tree = sqlglot.parse_one(facts.query, read=context.dialect)
-        except sqlglot.errors.SqlglotError:
+            tree = parse(facts.query, tokens_of(facts.query, context.dialect), context.dialect)
+        except NotUnderstood:
             raise NotUnderstood(f"the text of view {facts.name}") from None
         context.text, context.recording = facts.query, False
         context.view_home = (facts.catalog, facts.schema)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from sqlglot import Dialect, exp
@@ -25,6 +26,13 @@ _STRINGS = frozenset(
     }
 )
 _NAMES = frozenset({TokenType.VAR, TokenType.IDENTIFIER})
+_CHECKED = _NUMBERS | _STRINGS | _NAMES
+_SYNTAX = frozenset(
+    """at by current exclude first following groups ignore lambda last materialized name no nulls only
+    others percent preceding replace repeatable respect row sample siblings ties unbounded within
+    zone""".split()
+)
+"""Words of the grammar that the tokenizer takes for names, and that leave no name in the tree."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,18 +111,56 @@ def parse(text: str, tokens: list[Token], dialect: str) -> exp.Expr:
 
 
 def _check_complete(tree: exp.Expr, tokens: list[Token]) -> None:
-    """Every name and literal of the text has to be somewhere in the tree."""
-    leaves: set[str] = set()
-    for node in tree.walk():
-        for value in node.args.values():
-            if isinstance(value, str | int) and not isinstance(value, bool):
-                leaves.add(str(value).lower())
-            elif isinstance(value, exp.DType):
-                leaves.add(value.value.lower())
-    for token in tokens:
-        if token.token_type in _STRINGS or token.token_type in (*_NUMBERS, TokenType.IDENTIFIER):
-            text = token.text.lower()
-            if text in leaves or text.replace("_", "") in leaves:
-                continue
-            if not all(word in leaves or word.rstrip("s") in leaves for word in text.split()):
+    """Every name and literal of the text has to be in the tree, as often as in the text.
+
+    Builders of the parser leave arguments out: of ``list_reverse_sort(l, c)`` the ``c`` is lost.
+    """
+    leaves = _leaves(tree)
+    for token, following in zip(tokens, [*tokens[1:], None], strict=True):
+        if token.token_type not in _CHECKED:
+            continue
+        called = following is not None and following.token_type == TokenType.L_PAREN
+        text = token.text.lower()
+        if token.token_type == TokenType.VAR and (called or text in _SYNTAX):
+            continue
+        for word in (text, text.replace("_", "")):
+            if leaves[word] > 0:
+                leaves[word] -= 1
+                break
+        else:
+            if token.token_type == TokenType.VAR or not _take_words(text, leaves):
                 raise NotUnderstood(f"{token.text!r}, which the parser left out")
+
+
+def _leaves(tree: exp.Expr) -> Counter[str]:
+    """Names and literals of a tree, in lower case."""
+    leaves: Counter[str] = Counter()
+    for node in tree.walk():
+        if isinstance(node, exp.Bracket):
+            # The parser counts list indices from zero, and so changes those that are written as numbers.
+            leaves.update(_written_index(part) for part in node.expressions)
+        for value in node.args.values():
+            for part in value if isinstance(value, list) else [value]:
+                if isinstance(part, exp.DType):
+                    leaves[part.value.lower()] += 1
+                elif isinstance(part, str | int) and not isinstance(part, bool):
+                    leaves[str(part).lower()] += 1
+    return leaves
+
+
+def _written_index(node: exp.Expr) -> str:
+    sign = -1 if isinstance(node, exp.Neg) else 1
+    number = node.this if isinstance(node, exp.Neg) else node
+    if isinstance(number, exp.Literal) and not number.is_string and str(number.this).isdigit():
+        return str(abs(sign * int(str(number.this)) + 1))
+    return ""
+
+
+def _take_words(text: str, leaves: Counter[str]) -> bool:
+    """Whether a text such as ``3 months`` is in the tree word by word."""
+    for word in text.split():
+        found = next((form for form in (word, word.rstrip("s")) if leaves[form] > 0), None)
+        if found is None:
+            return False
+        leaves[found] -= 1
+    return True
