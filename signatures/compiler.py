@@ -32,7 +32,6 @@ from signatures.plan import BoundQuery, Scan, TableFunction, walk_plans
 from signatures.sites import CompiledStatement
 from signatures.subexpressions import Enumerator, Found
 
-
 _NO_INPUT = InputIdentity("")
 
 

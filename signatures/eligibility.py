@@ -131,7 +131,7 @@ def constant_rows() -> Reason:
     return Reason(code="REUSE-118", text="it reads no table: there is nothing to save")
 
 
-class NotUnderstood(Exception):  # noqa: N818 - it is control flow inside the binder, never an error for users
+class NotUnderstood(Exception):
     """Raised while binding; the piece becomes opaque. Never leaves this package."""
 
     def __init__(self, reason: Reason | str) -> None:

@@ -25,7 +25,6 @@ from signatures.expressions import (
 )
 from signatures.model import InputIdentity, Reason
 
-
 Change = Callable[[Expression], Expression | None]
 """Gives what stands in place of an expression, or None to look inside it."""
 

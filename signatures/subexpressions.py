@@ -12,6 +12,7 @@ from itertools import combinations
 from signatures import eligibility
 from signatures.encoding import Encoder, Text, normalized_signature
 from signatures.expressions import ColumnRef, Expression
+from signatures.grouped import grouped_uses
 from signatures.model import (
     InputIdentity,
     NeededColumn,
@@ -21,7 +22,6 @@ from signatures.model import (
 )
 from signatures.parsing.context import BlockRecord, ColumnUse, Context, QueryRecord
 from signatures.parsing.layout_model import BlockLayout, Span, StatementLayout
-from signatures.grouped import grouped_uses
 from signatures.placing import place_block, place_query, text_range, visible_ctes
 from signatures.plan import (
     Aggregate,
