@@ -60,7 +60,7 @@ class ReuseHandle:
         """
         session = self.session
         self.flush()
-        probed: tuple[Candidate, ...] = ()
+        probed: tuple[Candidate, ...] | None = None
         if probe:
             scratch = Path(session.builder.store.base) / ".probing"
             scratch.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -170,6 +170,7 @@ def occurrence_records(finished: Finished) -> list[Occurrence]:
             outcome = template.precise(subexpression, report.versions, report.environment, report.parameters)
             precise = outcome if isinstance(outcome, str) else None
         attributed = measured.get(subexpression.ordinal)
+        built = report.built.get(subexpression.ordinal)
         found.append(
             Occurrence(
                 job_id=report.job_id,
@@ -186,7 +187,9 @@ def occurrence_records(finished: Finished) -> list[Occurrence]:
                 source_count=subexpression.source_count,
                 ineligible=tuple((reason.code, reason.text) for reason in subexpression.ineligible),
                 attributed_seconds=None if attributed is None else attributed.seconds,
-                rows=None if attributed is None else attributed.rows,
+                standalone_seconds=None if built is None else built.build_seconds,
+                rows=built.rows if built else attributed.rows if attributed else None,
+                size_bytes=None if built is None else built.size_bytes,
             )
         )
     return found

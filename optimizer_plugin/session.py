@@ -49,6 +49,8 @@ class Report:
     executed: str
     parameters: Parameters = None
     builds: tuple[PreciseSignature, ...] = ()
+    built: dict[int, View] = field(default_factory=dict)
+    """Views built, by the ordinal of the subexpression."""
     reads: tuple[PreciseSignature, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
     rejections: tuple[Rejection, ...] = ()
@@ -150,6 +152,10 @@ class Session:
             if not self._worth_a_look(template, report):
                 return
             report.versions = self.engine.versions(template.inputs)
+            if not self.templates.is_current():
+                # Names changed between signing and the versions: rows of now are not those of the plan.
+                self.counters.bypassed += 1
+                return
         with self._timed(report, "look_up"):
             views, annotations = self._look_up(template, report)
         with self._timed(report, "rewrite"):
@@ -292,6 +298,7 @@ class Session:
                 built[signature] = outcome
                 self.counters.spooled += 1
                 report.builds = (*report.builds, signature)
+                report.built[build.ordinal] = outcome
             else:
                 refused.append(Rejection(ordinal=build.ordinal, reason=outcome))
         return built, refused

@@ -133,6 +133,10 @@ class Templates:
             self._kept.move_to_end(text)
         return found
 
+    def is_current(self) -> bool:
+        """Whether names still mean what they meant when the last statement was found."""
+        return self.engine.catalog() is self._catalog
+
     def all(self) -> tuple[Template, ...]:
         """Compiled statements that are kept now, least recently used first."""
         return tuple(self._kept.values())

@@ -36,6 +36,7 @@ def attribute(compiled: CompiledStatement, profile: Profile) -> dict[int, Attrib
     """Attributed time and rows by ordinal, for those that an operator stands for without doubt."""
     operators = list(_operators(profile.root))
     found: dict[int, Attributed] = {}
+    taken: set[tuple[str, int]] = set()
     for subexpression in compiled.subexpressions:
         if subexpression.ordinal == compiled.statement:
             found[subexpression.ordinal] = Attributed(profile.elapsed_seconds, profile.rows)
@@ -43,7 +44,11 @@ def attribute(compiled: CompiledStatement, profile: Profile) -> dict[int, Attrib
             plan = compiled.definitions[subexpression.ordinal].plan
             operator = _operator_of(subexpression, plan, operators)
             if operator is not None:
-                found[subexpression.ordinal] = Attributed(operator.inclusive_seconds(), operator.rows)
+                # One operator for two equal subexpressions: the engine computes them once by itself.
+                first = (subexpression.canonical, id(operator)) not in taken
+                taken.add((subexpression.canonical, id(operator)))
+                seconds = operator.inclusive_seconds() if first else 0.0
+                found[subexpression.ordinal] = Attributed(seconds, operator.rows)
     return found
 
 

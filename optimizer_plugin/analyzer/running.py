@@ -43,13 +43,13 @@ def analyze(
     since: datetime | None = None,
     until: datetime | None = None,
     dry_run: bool = False,
-    probed: Sequence[Candidate] = (),
+    probed: Sequence[Candidate] | None = None,
 ) -> AnalysisResult:
     """Select from the history of a tenant and put the annotations in force.
 
     Args:
         probed: Candidates that were measured with and without their view; they stand in place of what
-            profiles say of the same subexpressions.
+            profiles say. None where nothing was probed.
         dry_run: Select, and change nothing.
 
     Raises:
@@ -61,9 +61,7 @@ def analyze(
     hours = policy.selection.window_hours
     since = since or (now - timedelta(hours=hours) if hours else datetime(1970, 1, 1, tzinfo=UTC))
     jobs = metastore.jobs(tenant, since, until)
-    mined = _mined(metastore, tenant, since, until)
-    measured = {candidate.normalized for candidate in probed}
-    candidates = [*probed, *(c for c in mined if c.normalized not in measured)]
+    candidates = _mined(metastore, tenant, since, until) if probed is None else list(probed)
     passed: list[Candidate] = []
     rejected: list[Rejected] = []
     for candidate in candidates:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import duckdb
 
 from optimizer_plugin.engines.duckdb import catalog as names
-from optimizer_plugin.engines.duckdb.activity import InstanceActivity, Sighting
+from optimizer_plugin.engines.duckdb.activity import InstanceActivity, Sighting, Ticks
 from optimizer_plugin.engines.duckdb.catalog import DuckDBCatalog, Names
 from optimizer_plugin.engines.duckdb.databases import DATABASES_QUERY, AttachedDatabases, Database
 from optimizer_plugin.engines.duckdb.functions import (
@@ -27,6 +27,9 @@ _ATTEMPTS = 3
 
 _QUIET_SECONDS = 5.0
 """A foreign CREATE is counted when it starts and visible when it ends; after so long it has ended."""
+
+_MACRO_SECONDS = 0.05
+"""The same for a macro or a function, which is made in microseconds: facts read sooner are read once more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +50,9 @@ class _Functions:
     generation: int = -1
     search_path: tuple[tuple[str, str], ...] = ()
     trusted: bool = False
+    others: Ticks | None = None
+    quiet_seconds: float = 0.0
+    """How long nothing foreign had been seen when they were read."""
 
 
 class CatalogReader:
@@ -79,8 +85,14 @@ class CatalogReader:
         return self._current(self._activity.sight()).catalog
 
     def databases(self, sighting: Sighting) -> tuple[Database, ...]:
-        """The databases that are attached, as of a sighting made just now."""
-        return self._current(sighting).databases
+        """The databases that are attached, as of a sighting made just now.
+
+        Where foreign connections keep names from being trusted, only the list of databases is read.
+        """
+        kept = self._snapshot
+        if kept is None or self._is_current(kept, sighting):
+            return self._current(sighting).databases
+        return self._attached.read(self._run(DATABASES_QUERY))
 
     def forget(self) -> None:
         """Read everything again next time."""
@@ -89,11 +101,14 @@ class CatalogReader:
 
     def _current(self, sighting: Sighting) -> _Snapshot:
         kept = self._snapshot
-        current = kept is not None and kept.generation == self._activity.catalog_generation
-        if kept is not None and kept.trusted and current and not sighting.foreign:
+        if kept is not None and self._is_current(kept, sighting):
             return kept
         self._snapshot = self._read(kept, sighting)
         return self._snapshot
+
+    def _is_current(self, kept: _Snapshot, sighting: Sighting) -> bool:
+        current = kept.generation == self._activity.catalog_generation
+        return kept.trusted and current and not sighting.foreign
 
     def _read(self, kept: _Snapshot | None, before: Sighting) -> _Snapshot:
         """Read names and databases; what changed while they were read is not trusted a second time."""
@@ -129,6 +144,11 @@ class CatalogReader:
             and kept.search_path == found.search_path
         ):
             return kept.facts
+        now = self._activity.sight()
+        settled = kept.quiet_seconds >= _MACRO_SECONDS or self._activity.quiet_seconds() < _MACRO_SECONDS
+        if kept.others == now.others and kept.search_path == found.search_path and settled:
+            return kept.facts
+        quiet_seconds = self._activity.quiet_seconds()
         generation = self._activity.function_generation
         rows = overloads(self._run(FUNCTIONS_QUERY))
         facts = function_facts(rows, found.search_path, self._macro_candidates)
@@ -139,6 +159,8 @@ class CatalogReader:
             generation=generation,
             search_path=found.search_path,
             trusted=quiet and generation == self._activity.function_generation,
+            others=sighting.others,
+            quiet_seconds=quiet_seconds,
         )
         return facts
 
