@@ -64,6 +64,7 @@ _DENIED = (
     exp.JSONExtract,
     exp.JSONExtractScalar,
     exp.Alias,
+    exp.Collate,
     exp.Dot,
     exp.SessionParameter,
     exp.Distinct,
@@ -157,7 +158,7 @@ class ExpressionBinder:
                 return self._comprehension(node)
             case exp.Dot():
                 return self._dot(node)
-            case exp.Collate():
+            case exp.Collate() if isinstance(node.expression, exp.Identifier | exp.Var):
                 return Call("collate", (self.bind(node.this),), (("collation", node.expression.name),))
             case exp.Array() if node.expressions and isinstance(node.expressions[0], exp.Query):
                 # ORDER BY of a subquery is dropped from its plan, and here it would decide the value.

@@ -11,6 +11,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 from xxhash import xxh3_128_hexdigest
 
 from signatures.eligibility import NotUnderstood
+from signatures.parsing.precedence import check_precedence
 
 _NUMBERS = frozenset({TokenType.NUMBER})
 _STRINGS = frozenset(
@@ -107,6 +108,8 @@ def parse(text: str, tokens: list[Token], dialect: str) -> exp.Expr:
         raise NotUnderstood(f"{len(found)} statements in one text")
     if isinstance(found[0], exp.Query):
         _check_complete(found[0], tokens)
+        if dialect == "duckdb":
+            check_precedence(found[0], equals_twice=any(token.text == "==" for token in tokens))
     return found[0]
 
 
