@@ -137,6 +137,9 @@ class Annotation:
     tags: tuple[str, ...]
     columns: tuple[tuple[str, str], ...] = ()
     sort_columns: tuple[tuple[str, str], ...] = ()
+    places: tuple[tuple[str, int], ...] = ()
+    """(template, ordinal) pairs where it was found to be shared. In a statement of one of these templates it
+    is built there and nowhere else: siblings that differ in a literal have the same normalized signature."""
     mode: MaterializationMode = MaterializationMode.ONLINE
     utility_seconds: float
     frequency: int

@@ -94,6 +94,7 @@ occurrences = Table(
     _texts("tables"),
     _pairs("columns"),
     _pairs("sort_columns"),
+    _pairs("places"),
     Column("contains", ARRAY(Integer), nullable=False),
     Column("source_count", Integer, nullable=False),
     _pairs("ineligible"),

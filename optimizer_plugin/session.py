@@ -233,7 +233,10 @@ class Session:
         available = {key: offered(view) for key, view in views.items()}
         wanted = {
             key: Wanted(
-                normalized=key, columns=annotation.columns, utility_seconds=annotation.utility_seconds
+                normalized=key,
+                columns=annotation.columns,
+                utility_seconds=annotation.utility_seconds,
+                places=frozenset(annotation.places),
             )
             for key, annotation in annotations.items()
         }

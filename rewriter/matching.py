@@ -160,6 +160,8 @@ def _builds(
         if hindered(compiled, subexpression, site, policy) is not None:
             continue
         annotation = wanted.get(subexpression.normalized)
+        if annotation is not None and not annotation.names(compiled.template, subexpression.ordinal):
+            annotation = None
         if annotation is None and not _on_sight(subexpression, policy):
             continue
         if any(_conflict(site, other) for other in taken):

@@ -27,6 +27,8 @@ class Candidate:
     """By job: seconds."""
     blocks: Mapping[str, frozenset[int]] = field(default_factory=dict)
     """By job: offsets of the FROM clauses that it lies in or takes away, where they are known."""
+    places: frozenset[tuple[str, int]] = frozenset()
+    """(template, ordinal) pairs where it is shared with another place."""
     build_seconds: float
     rows: float | None
     size_bytes: float | None

@@ -6,8 +6,9 @@ Source: CloudViews section 5 (analyzer) and 7.1 (filters and top-k).
 from __future__ import annotations
 
 import uuid
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from metastore.ports import Metastore
@@ -17,7 +18,7 @@ from optimizer_plugin.analyzer.coordination import submission_order
 from optimizer_plugin.analyzer.selection.filters import FILTERS
 from optimizer_plugin.analyzer.selection.strategies import select
 from optimizer_plugin.policies import Policy
-from signatures.model import NormalizedSignature
+from signatures.model import NormalizedSignature, PreciseSignature
 
 MINIMUM_LEASE_SECONDS = 10.0
 
@@ -98,13 +99,26 @@ def _mined(metastore: Metastore, tenant: str, since: datetime, until: datetime) 
     overlaps = metastore.overlaps(tenant, since, until, OverlapCriteria(minimum_frequency=1))
     recurring = {o.normalized: o for o in overlaps if o.occurrences > 1}
     saved: dict[NormalizedSignature, dict[str, float]] = {key: {} for key in recurring}
+    instances: Counter[PreciseSignature] = Counter()
+    found: dict[NormalizedSignature, list[tuple[PreciseSignature, tuple[str, int]]]] = defaultdict(list)
     templates = {job.job_id: job.template for job in metastore.jobs(tenant, since, until)}
     for occurrence in metastore.occurrences(tenant, since, until):
         if occurrence.normalized in saved:
             by_job = saved[occurrence.normalized]
             template = templates[occurrence.job_id]
             by_job[template] = by_job.get(template, 0.0) + (occurrence.attributed_seconds or 0.0)
-    return [_candidate(overlap, saved[key]) for key, overlap in recurring.items()]
+            if occurrence.precise is not None:
+                instances[occurrence.precise] += 1
+                found[occurrence.normalized].append((occurrence.precise, (template, occurrence.ordinal)))
+    shared = {
+        key: frozenset(place for precise, place in places if instances[precise] > 1)
+        for key, places in found.items()
+    }
+    return [
+        replace(_candidate(overlap, saved[key]), places=shared[key])
+        for key, overlap in recurring.items()
+        if shared.get(key)
+    ]
 
 
 def _candidate(overlap: Overlap, saved: Mapping[str, float]) -> Candidate:
@@ -147,6 +161,7 @@ def _annotation(candidate: Candidate, analysis: Analysis, policy: Policy, jobs: 
         tags=candidate.tags,
         columns=candidate.columns,
         sort_columns=candidate.sort_columns,
+        places=tuple(sorted(candidate.places)),
         utility_seconds=candidate.utility_seconds,
         frequency=candidate.occurrences,
         lease_seconds=lease,

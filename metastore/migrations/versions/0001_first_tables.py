@@ -36,6 +36,7 @@ def upgrade() -> None:
         sa.Column("tags", postgresql.ARRAY(sa.Text()), nullable=False),
         sa.Column("columns", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("sort_columns", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("places", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("mode", sa.Text(), nullable=False),
         sa.Column("utility_seconds", sa.Double(), nullable=False),
         sa.Column("frequency", sa.Integer(), nullable=False),
