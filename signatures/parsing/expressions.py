@@ -359,6 +359,9 @@ class ExpressionBinder:
 
     def _function(self, node: exp.Func, call: Call) -> Expression:
         facts = self.functions.look_up(call.name, grammar=isinstance(node, exp.Connector | exp.Case | exp.If))
+        if node.meta.get("start") is None and (facts.options or isinstance(node, exp.ArgMax | exp.ArgMin)):
+            # The name is the class's, not the text's: a macro may have taken one of the two.
+            raise NotUnderstood(f"function {call.name} under another name")
         hazards = facts.hazards
         if facts.is_aggregate:
             self._check_level(call)

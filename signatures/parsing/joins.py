@@ -120,7 +120,7 @@ class JoinBinder:
             if lateral or self.scope.merged:
                 raise NotUnderstood("RIGHT or FULL JOIN after USING or LATERAL")
             self.plan, moved_left = relations.null_side(self.plan, left_sources)
-            self.scope.sources = moved_left
+            self.scope.sources = list(moved_left)
             left_sources[:] = self.scope.sources
         return plan, right
 

@@ -1,8 +1,7 @@
 """Checks that operators without parentheses bind in the tree as they bind in the engine.
 
-sqlglot has one order of precedence for many dialects. In DuckDB ``a || b + c`` is ``a || (b + c)``, ``~a + b``
-is ``~(a + b)``, and ``a = b == c`` is ``a = (b == c)``. A tree that the engine's grammar cannot give for the
-text is not understood.
+sqlglot has one order of precedence for many dialects. In DuckDB ``~a + b`` is ``~(a + b)`` and ``a = b == c``
+is ``a = (b == c)``. A tree that the engine's grammar cannot give for the text is not understood.
 """
 
 from __future__ import annotations

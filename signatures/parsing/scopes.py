@@ -130,6 +130,9 @@ def resolve(scope: Scope | None, parts: tuple[str, ...], *, aliases: str = "no")
         found = _resolve_here(current, parts, aliases if current is scope else "no")
         if found is not None:
             return found
+        if current is not scope and parts[0] in current.aliases:
+            # DuckDB lets a subquery name aliases of the query around it, before columns further out.
+            raise NotUnderstood(f"{parts[0]} is an alias of the query around it")
         current = current.parent
     raise NotUnderstood(f"no column {'.'.join(parts)} is known")
 

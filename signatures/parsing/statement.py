@@ -27,7 +27,7 @@ _STRINGS = frozenset(
     }
 )
 _NAMES = frozenset({TokenType.VAR, TokenType.IDENTIFIER})
-_CHECKED = _NUMBERS | _STRINGS | _NAMES
+_CHECKED = _NUMBERS | _STRINGS | _NAMES | {TokenType.TRUE, TokenType.FALSE, TokenType.NULL}
 _SYNTAX = frozenset(
     """at by current exclude first following groups ignore lambda last materialized name no nulls only
     others percent preceding replace repeatable respect row sample siblings ties unbounded within
@@ -142,6 +142,8 @@ def _leaves(tree: exp.Expr) -> Counter[str]:
         if isinstance(node, exp.Bracket):
             # The parser counts list indices from zero, and so changes those that are written as numbers.
             leaves.update(_written_index(part) for part in node.expressions)
+        if isinstance(node, exp.Boolean | exp.Null):
+            leaves["null" if isinstance(node, exp.Null) else str(node.this).lower()] += 1
         for value in node.args.values():
             for part in value if isinstance(value, list) else [value]:
                 if isinstance(part, exp.DType):
