@@ -83,6 +83,7 @@ def annotation(tenant: str, name: str, *, tags: tuple[str, ...], utility: float 
         tags=tags,
         columns=(("sum(x)", "SUM({0.x})"),),
         sort_columns=(("x", "desc"),),
+        places=(("t1", 3),),
         mode=MaterializationMode.OFFLINE,
         utility_seconds=utility,
         frequency=4,
