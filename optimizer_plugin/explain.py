@@ -202,13 +202,17 @@ def _decision(
         precise,
         {key: value for key, value in versions.items() if value is not None},
         {view.precise: offered(view) for view in found.views},
-        {
-            each.normalized: Wanted(
-                normalized=each.normalized, columns=each.columns, utility_seconds=each.utility_seconds
-            )
-            for each in annotations
-        },
+        {each.normalized: _wanted(each) for each in annotations},
         decision_policy(policy, statement_on_sight=_kept_on_sight(session, template, precise)),
+    )
+
+
+def _wanted(annotation: Annotation) -> Wanted:
+    return Wanted(
+        normalized=annotation.normalized,
+        columns=annotation.columns,
+        utility_seconds=annotation.utility_seconds,
+        places=frozenset(annotation.places),
     )
 
 
@@ -261,7 +265,12 @@ def _explained(
     reads = {read.ordinal: views[read.view.precise] for read in decision.reads}
     # Subexpressions with the same precise signature share one view, which is built once.
     builds = {precise[build.ordinal] for build in decision.builds}
-    asked = {annotation.normalized for annotation in found.annotations}
+    asked = {
+        (annotation.normalized, each.ordinal)
+        for annotation in found.annotations
+        for each in template.compiled.subexpressions
+        if _wanted(annotation).names(template.compiled.template, each.ordinal)
+    }
     reasons: dict[int, Reason] = {}
     for rejection in decision.rejections:
         # The decision on reading comes first; a limit on building says more than "no view".
@@ -285,7 +294,7 @@ def _explained(
                 eligible=each.eligible,
                 outcome=outcome,
                 reason=reasons.get(each.ordinal) if outcome is Outcome.NOT_REUSED else None,
-                annotated=each.normalized in asked,
+                annotated=(each.normalized, each.ordinal) in asked,
                 precise=signature if isinstance(signature, str) else None,
                 view=reads.get(each.ordinal),
             )
