@@ -27,7 +27,7 @@ from signatures.expressions import (
     walk,
 )
 from signatures.model import Reason
-from signatures.parsing.context import CallUse, ColumnUse, Context
+from signatures.parsing.context import CallUse, ColumnUse, Context, anchor
 from signatures.parsing.functions import FunctionNames
 from signatures.parsing.relations import call_text
 from signatures.parsing.scopes import Scope, fields, resolve
@@ -37,6 +37,7 @@ from signatures.plan import BoundQuery, references
 
 BindQuery = Callable[[exp.Expr, "Scope | None", str], BoundQuery]
 
+_BEFORE_ARGUMENT = r"\s*\((?:\s|\(|\bDISTINCT\b|\bCASE\b|\bWHEN\b)*$"
 _WORD = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
 
 _PLAIN = (
@@ -407,9 +408,20 @@ class ExpressionBinder:
             raise NotUnderstood(f"{call.name}() over columns of the query around it")
 
     def _note_call(self, node: exp.Expr, call: Expression) -> None:
-        start = node.meta.get("start")
-        if self.context.recording and isinstance(start, int):
+        start = self._start(node)
+        if self.context.recording and start is not None:
             self.context.calls.append(CallUse(start, self.scope.block, call))
+
+    def _start(self, node: exp.Expr) -> int | None:
+        """Where a call begins in the text; the parser does not say it of max and min."""
+        start = node.meta.get("start")
+        if isinstance(start, int):
+            return start
+        first = anchor(node)
+        if first < 0 or not isinstance(node, exp.Max | exp.Min):
+            return None
+        found = re.search(rf"\b{node.key}{_BEFORE_ARGUMENT}", self.context.text[:first], re.IGNORECASE)
+        return None if found is None else found.start()
 
     def _filter(self, node: exp.Filter) -> Expression:
         call = self.bind(node.this)
@@ -421,7 +433,7 @@ class ExpressionBinder:
         )
         if self.context.recording and self.context.calls and self.context.calls[-1].expression is call:
             self.context.calls[-1] = replace(self.context.calls[-1], expression=filtered)
-        elif self.context.recording:
+        elif self.context.recording and self._start(node.this) is not None:
             raise NotUnderstood("FILTER with nested aggregates")
         return filtered
 
