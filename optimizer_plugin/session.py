@@ -60,6 +60,8 @@ class Report:
     environment: str = ""
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     profiled: bool = False
+    whole: bool = False
+    """A view of the whole statement was read."""
 
     @property
     def not_reused(self) -> tuple[Reason, ...]:
@@ -326,6 +328,7 @@ class Session:
             return
         report.executed = text
         report.reads = tuple(read.view.precise for read in decision.reads)
+        report.whole = any(read.ordinal == template.compiled.statement for read in decision.reads)
         if template.compiled.has_parameters:
             report.parameters = None
         self.counters.reused += 1
@@ -357,6 +360,27 @@ class Session:
             return False
         report.profiled = self.sampling.random() < self.policy.history.profile_share
         return report.profiled
+
+    def is_consistent(self, report: Report) -> bool:
+        """Whether the views that were read and the tables beside them are of one moment.
+
+        A whole result is of one moment by itself. A view beside a table is not, where somebody
+        committed between the look at the versions and the start of the statement.
+        """
+        template = report.template
+        if template is None or report.whole:
+            return True
+        try:
+            return dict(self.engine.versions(template.inputs)) == dict(report.versions)
+        except Exception as error:
+            self._failed(report, error)
+            return False
+
+    def overtaken(self, report: Report) -> None:
+        """Inputs changed while a rewritten statement began: the original runs, the views are sound."""
+        self.counters.fallbacks += 1
+        self.last_error = "an input changed while the statement began"
+        report.executed, report.reads = report.text, ()
 
     def fall_back(self, report: Report, error: Exception) -> None:
         """A rewritten statement failed: the original runs once, and its views become suspect."""

@@ -298,3 +298,26 @@ def test_off_runs_statements_as_they_are(wrap: Wrap) -> None:
     connection.close()
     assert stats["spooled"] == stats["reused"] == 0
     assert stats["bypassed"] == 1
+
+
+def test_a_commit_between_look_and_run_is_seen(wrap: Wrap, database: Path) -> None:
+    """A view is not mixed with rows of its neighbours that were committed after it was matched."""
+    connection = wrap(only("core"), strict=True)
+    sql = (
+        "SELECT (SELECT count(*) FROM orders) AS n, max(o.amount) AS most "
+        "FROM orders o, shops s WHERE o.shop = s.id"
+    )
+    rows_of(connection, sql)
+    rewrite_step = "rewrite"
+    writer = connection.cursor()
+
+    def write_meanwhile(reached: str) -> None:
+        if reached == rewrite_step:
+            connection.reuse.session.at_step = None
+            writer.execute("INSERT INTO orders VALUES (50000, 1, 5000)")
+
+    connection.reuse.session.at_step = write_meanwhile
+    found = rows_of(connection, sql)
+    writer.close()
+    connection.close()
+    assert found == plain(database, sql)

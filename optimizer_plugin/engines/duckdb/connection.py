@@ -206,6 +206,10 @@ class ReuseConnection:
         except duckdb.Error as error:
             self._session.fall_back(report, error)
             self._pass_on("execute", frame, (report.text, parameters), statements)
+            return
+        if not self._session.is_consistent(report):
+            self._session.overtaken(report)
+            self._pass_on("execute", frame, (report.text, parameters), statements)
 
     def _pass_on(
         self,
