@@ -69,6 +69,6 @@ def wrap(
             expected="a connection from duckdb.connect()",
             remedy="wrap the connection itself",
         )
-    from optimizer_plugin.engines.duckdb.connection import open_connection  # noqa: PLC0415
+    from optimizer_plugin.engines.duckdb.connection import open_connection
 
     return open_connection(connection, settings)

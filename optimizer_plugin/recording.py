@@ -120,7 +120,7 @@ class Recorder:
             jobs = [job_record(finished, self.tenant) for finished in batch]
             occurrences = [found for finished in batch for found in occurrence_records(finished)]
             self.metastore.record(jobs, occurrences)
-        except Exception as error:  # the recorder must live on, whatever one job holds
+        except Exception as error:  # noqa: BLE001 - the recorder lives on, whatever one job holds
             self._lost(error, len(batch))
 
     def _lost(self, error: Exception, count: int) -> None:

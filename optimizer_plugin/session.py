@@ -24,8 +24,8 @@ from optimizer_plugin.engines.ports import Engine, OutputColumn, Profile
 from optimizer_plugin.policies import Materialize, Policy, WholeResultsOnSight
 from optimizer_plugin.recording import Finished, Recorder
 from optimizer_plugin.templates import Template, Templates
-from optimizer_plugin.views.building import Builder
-from optimizer_plugin.views.offers import decision_policy, offered, statement_tag
+from optimizer_plugin.views.building import Builder, BuildingJob
+from optimizer_plugin.views.offers import decision_policy, offered
 from rewriter import rejections
 from rewriter.matching import decide
 from rewriter.model import AvailableView, Decision, Read, Rejection, Wanted
@@ -123,7 +123,7 @@ class Session:
         started = time.perf_counter()
         try:
             self._prepare(report)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the boundary that fails open
             self._failed(report, error)
         spent = time.perf_counter() - started
         self.counters.overhead_seconds += spent - report.seconds.get("spool", 0.0)
@@ -293,11 +293,12 @@ class Session:
                 build,
                 signature,
                 annotations.get(subexpression.normalized),
-                job_id=report.job_id,
-                versions=report.versions,
-                environment=report.environment,
-                parameters=report.parameters,
-                tags=frozenset({statement_tag(subexpression.normalized)}),
+                BuildingJob(
+                    job_id=report.job_id,
+                    versions=report.versions,
+                    environment=report.environment,
+                    parameters=report.parameters,
+                ),
             )
             if isinstance(outcome, View):
                 built[signature] = outcome
@@ -372,7 +373,7 @@ class Session:
             return True
         try:
             return dict(self.engine.versions(template.inputs)) == dict(report.versions)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the boundary that fails open
             self._failed(report, error)
             return False
 
@@ -394,7 +395,7 @@ class Session:
                     ViewState.SUSPECT,
                     f"a statement that read it failed: {error}"[:500],
                 )
-            except Exception as problem:
+            except Exception as problem:  # noqa: BLE001 - the boundary that fails open
                 self._failed(report, problem)
         report.executed, report.reads = report.text, ()
 
@@ -414,7 +415,7 @@ class Session:
             return
         try:
             self._finish(report, template, elapsed_seconds, rows, profile, failed=failed)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the boundary that fails open
             self._failed(report, error)
 
     def _finish(

@@ -50,7 +50,7 @@ def compile_statement(
     """
     try:
         tokens = tokens_of(text, dialect)
-        template = template_of(text, tokens)
+        template = template_of(tokens)
     except NotUnderstood as error:
         return _nothing(text, Template(digest="", text="", literals=()), error.reason, script)
     try:
@@ -68,7 +68,7 @@ def compile_statement(
     except RecursionError:
         failure = eligibility.not_understood("a statement nested too deeply")
     placed = _layout(text, dialect)
-    found = Enumerator(context, placed, same_text_digest(text, tokens)).enumerate()
+    found = Enumerator(context, placed, same_text_digest(tokens)).enumerate()
     return _compiled(text, template, context, placed, found, failure, script)
 
 

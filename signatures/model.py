@@ -20,7 +20,7 @@ NormalizedSignature = NewType("NormalizedSignature", str)
 """32 hexadecimal digits: the same with what changes between recurring instances taken out."""
 
 InputIdentity = NewType("InputIdentity", str)
-"""Names one input everywhere and for ever: ``table:<database>#<schema>.<name>``, ``files:<format>:<glob>``."""
+"""Names one input for ever: ``table:<database>#<schema>.<name>``, ``files:<format>:<glob>``."""
 
 InputVersion = NewType("InputVersion", str)
 """A token that never repeats for different content of the same input (design, section 5)."""

@@ -114,7 +114,7 @@ class Enumerator:
         layout = place_block(self.layout, record)
         if layout is None or free_relations(record.core):
             return
-        places = _Places(self.layout, layout, record, _uses(self.context, layout, record))
+        places = _Places(self.layout, layout, record, _uses(self.context, record))
         if len(record.items) > 1 or len(facts(record.core).tables) > 1:
             self._part(places, tuple(range(len(record.items))), SubexpressionKind.CORE)
         self._aggregate(places)
@@ -348,7 +348,7 @@ class _Places:
         return ""
 
 
-def _uses(context: Context, layout: BlockLayout, record: BlockRecord) -> tuple[ColumnUse, ...]:
+def _uses(context: Context, record: BlockRecord) -> tuple[ColumnUse, ...]:
     """Uses of the block's columns, each place once, inside the block and its ORDER BY."""
     unique = {(use.start, use.end): use for use in context.uses if use.block == record.number}
     return tuple(unique[place] for place in sorted(unique))

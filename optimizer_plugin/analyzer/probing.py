@@ -62,7 +62,7 @@ class Probe:
     scratch: Path
     repetitions: int = 3
     limit: int = 60
-    progress: Callable[[int, int], None] = lambda done, total: None
+    progress: Callable[[int, int], None] | None = None
     rejected: list[Rejected] = field(default_factory=list)
 
     def measure(self, templates: Sequence[Template]) -> tuple[Candidate, ...]:
@@ -70,12 +70,16 @@ class Probe:
         shared = shared_computations(templates, self.policy)[: self.limit]
         found = []
         for number, computation in enumerate(shared):
-            self.progress(number, len(shared))
+            self._tell(number, len(shared))
             candidate = self._probe(computation)
             if candidate is not None:
                 found.append(candidate)
-        self.progress(len(shared), len(shared))
+        self._tell(len(shared), len(shared))
         return tuple(found)
+
+    def _tell(self, done: int, total: int) -> None:
+        if self.progress is not None:
+            self.progress(done, total)
 
     def _probe(self, shared: Shared) -> Candidate | None:
         first = shared.places[0]
@@ -91,7 +95,7 @@ class Probe:
             build_seconds = spooled.seconds
             view = _offer(first.subexpression, keys, spooled)
             saved = self._savings(shared, view, keys, spooled, directory, build_seconds)
-        except Exception as error:  # a candidate that fails is no candidate; the next one is tried
+        except Exception as error:  # noqa: BLE001 - a candidate that fails is none; the next one is tried
             self.rejected.append(Rejected(label=first.subexpression.label, reason=str(error).splitlines()[0]))
             return None
         finally:
@@ -149,7 +153,7 @@ class Probe:
         for key, column in zip(keys, spooled.columns, strict=True):
             stored.setdefault(key, column)
 
-        def scan(read: Read, pairs: Sequence[tuple[str, str]]) -> str:
+        def scan(_read: Read, pairs: Sequence[tuple[str, str]]) -> str:
             return self.engine.scan(directory, [(stored[key], name) for key, name in pairs], ordered=False)
 
         names = [output.name for output in template.outputs(self.engine)]

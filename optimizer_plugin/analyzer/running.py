@@ -49,6 +49,11 @@ def analyze(
     """Select from the history of a tenant and put the annotations in force.
 
     Args:
+        metastore: Where history lies and annotations go.
+        tenant: Whose history.
+        policy: Filters, strategy and limits.
+        since: Start of the window; by the policy's ``window_hours`` without it.
+        until: End of the window; now without it.
         probed: Candidates that were measured with and without their view; they stand in place of what
             profiles say. None where nothing was probed.
         dry_run: Select, and change nothing.

@@ -19,16 +19,39 @@ from metastore.ports import Metastore
 from metastore.records import Annotation, Publication, PublicationOutcome, View
 from optimizer_plugin.engines.ports import Engine, Spooled, SpoolRequest, StoredColumn
 from optimizer_plugin.policies import Policy
-from optimizer_plugin.templates import Template
+from optimizer_plugin.templates import Template, Versions
+from optimizer_plugin.views.offers import statement_tag
 from optimizer_plugin.views.store import Store
 from rewriter import rejections
 from rewriter.model import Build
 from rewriter.rendering import spool_query
-from signatures.model import InputIdentity, InputVersion, PreciseSignature, Reason
+from signatures.model import PreciseSignature, Reason
 from signatures.plan import Sort
+
+Parameters = Sequence[object] | Mapping[str, object] | None
 
 FIRST_LEASE_SECONDS = 600.0
 """A lease where no run time was mined yet; afterwards it follows the measured one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A view's files before anybody knows of them."""
+
+    spooled: Spooled
+    keys: tuple[str, ...]
+    ordered: bool
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildingJob:
+    """The job on whose way a view is built, and the state of the world that it saw."""
+
+    job_id: str
+    versions: Versions
+    environment: str
+    parameters: Parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,44 +70,30 @@ class Builder:
         build: Build,
         precise: PreciseSignature,
         annotation: Annotation | None,
-        *,
-        job_id: str,
-        versions: Mapping[InputIdentity, InputVersion | None],
-        environment: str,
-        parameters: object,
-        tags: frozenset[str],
+        job: BuildingJob,
     ) -> View | Reason:
         """The published view, or why there is none. Errors of the engine's own are reasons too."""
         seconds = FIRST_LEASE_SECONDS if annotation is None else annotation.lease_seconds
-        if not self.metastore.acquire_lease(self.tenant, precise, job_id, seconds):
+        if not self.metastore.acquire_lease(self.tenant, precise, job.job_id, seconds):
             return rejections.lease_held()
-        directory = self.store.directory(precise, job_id)
+        directory = self.store.directory(precise, job.job_id)
         try:
-            outcome = self._written(
-                template, build, precise, annotation, directory, job_id, versions, environment, parameters
-            )
-            if isinstance(outcome, View):
-                return self._published(outcome, tags, job_id)
-        except Exception as error:
+            written = self._written(template, build, directory, job)
+            if isinstance(written, Written):
+                view = self._described(template, build, precise, annotation, job, written, directory)
+                return self._published(view, job.job_id)
+            refusal = written
+        except Exception as error:  # noqa: BLE001 - whatever it is, the statement runs without the view
             shutil.rmtree(directory, ignore_errors=True)
-            outcome = rejections.spool_failed(
-                str(error).splitlines()[0] if str(error) else type(error).__name__
-            )
-        self.metastore.release_lease(self.tenant, precise, job_id)
-        return outcome
+            lines = str(error).splitlines()
+            refusal = rejections.spool_failed(lines[0] if lines else type(error).__name__)
+        self.metastore.release_lease(self.tenant, precise, job.job_id)
+        return refusal
 
     def _written(
-        self,
-        template: Template,
-        build: Build,
-        precise: PreciseSignature,
-        annotation: Annotation | None,
-        directory: Path,
-        job_id: str,
-        versions: Mapping[InputIdentity, InputVersion | None],
-        environment: str,
-        parameters: object,
-    ) -> View | Reason:
+        self, template: Template, build: Build, directory: Path, job: BuildingJob
+    ) -> Written | Reason:
+        """Spool, and make sure that the inputs are still those that the signature names."""
         compiled = template.compiled
         subexpression = compiled.subexpressions[build.ordinal]
         sql, keys = spool_query(compiled, build)
@@ -103,17 +112,30 @@ class Builder:
                 sql=sql,
                 directory=directory,
                 ordered=ordered,
-                parameters=parameters if whole else None,  # type: ignore[arg-type]
+                parameters=job.parameters if whole else None,
             )
         )
-        elapsed = time.perf_counter() - started
-        if self.engine.versions(subexpression.inputs) != {i: versions[i] for i in subexpression.inputs}:
-            shutil.rmtree(directory, ignore_errors=True)
-            return rejections.inputs_changed_meanwhile()
+        seconds = time.perf_counter() - started
+        known = {identity: job.versions[identity] for identity in subexpression.inputs}
         limit = self._too_large(spooled)
+        if dict(self.engine.versions(subexpression.inputs)) != known:
+            limit = rejections.inputs_changed_meanwhile()
         if limit is not None:
             shutil.rmtree(directory, ignore_errors=True)
             return limit
+        return Written(spooled, keys, ordered, seconds)
+
+    def _described(
+        self,
+        template: Template,
+        build: Build,
+        precise: PreciseSignature,
+        annotation: Annotation | None,
+        job: BuildingJob,
+        written: Written,
+        directory: Path,
+    ) -> View:
+        subexpression = template.compiled.subexpressions[build.ordinal]
         hours = self.policy.views.expires_after_hours
         lifetime = hours * 3600 if annotation is None else annotation.expires_after_seconds
         now = datetime.now(UTC)
@@ -122,24 +144,24 @@ class Builder:
             precise=precise,
             normalized=subexpression.normalized,
             canonical=subexpression.canonical,
-            environment=environment,
+            environment=job.environment,
             inputs=tuple(
                 (identity, version)
                 for identity in subexpression.inputs
-                if (version := versions[identity]) is not None
+                if (version := job.versions[identity]) is not None
             ),
             columns=tuple(
                 (key, column.stored_name, column.type, column.stored_type)
-                for key, column in zip(keys, spooled.columns, strict=True)
+                for key, column in zip(written.keys, written.spooled.columns, strict=True)
             ),
-            ordered=ordered,
+            ordered=written.ordered,
             path=str(directory),
-            rows=spooled.rows,
-            size_bytes=spooled.size_bytes,
-            checksum=spooled.checksum,
-            build_seconds=elapsed,
+            rows=written.spooled.rows,
+            size_bytes=written.spooled.size_bytes,
+            checksum=written.spooled.checksum,
+            build_seconds=written.seconds,
             write_seconds=0.0,
-            producer=job_id,
+            producer=job.job_id,
             created_at=now,
             expires_at=now + timedelta(seconds=lifetime) if lifetime else None,
         )
@@ -152,7 +174,8 @@ class Builder:
             return rejections.too_many_bytes(spooled.size_bytes, cost.max_view_bytes)
         return None
 
-    def _published(self, view: View, tags: frozenset[str], job_id: str) -> View | Reason:
+    def _published(self, view: View, job_id: str) -> View | Reason:
+        tags = frozenset({statement_tag(view.normalized)})
         publication: Publication = self.metastore.publish(view, tags, job_id)
         if publication.replaced is not None:
             self.store.remove([publication.replaced.path])

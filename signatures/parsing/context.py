@@ -142,7 +142,5 @@ def anchor(node: exp.Expr) -> int:
         start = current.meta.get("start") if current.meta else None
         if isinstance(start, int) and (best < 0 or start < best):
             best = start
-        for child in current.iter_expressions():
-            if not isinstance(child, exp.Query | exp.With):
-                stack.append(child)
+        stack += [c for c in current.iter_expressions() if not isinstance(c, exp.Query | exp.With)]
     return best

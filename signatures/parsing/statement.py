@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from itertools import pairwise
 
 from sqlglot import Dialect, exp
 from sqlglot.errors import SqlglotError
@@ -56,7 +57,7 @@ def tokens_of(text: str, dialect: str) -> list[Token]:
         tokens = list(Dialect.get_or_raise(dialect).tokenize(text))
     except SqlglotError as error:
         raise NotUnderstood(f"text that cannot be read: {error}") from None
-    for token, following in zip(tokens, tokens[1:], strict=False):
+    for token, following in pairwise(tokens):
         if (
             token.token_type in _NUMBERS
             and following.start == token.end + 1
@@ -66,7 +67,7 @@ def tokens_of(text: str, dialect: str) -> list[Token]:
     return tokens
 
 
-def template_of(text: str, tokens: list[Token]) -> Template:
+def template_of(tokens: list[Token]) -> Template:
     """The template of a statement; literals are replaced by placeholders of their kind."""
     parts, literals = [], []
     for token in tokens:
@@ -84,7 +85,7 @@ def template_of(text: str, tokens: list[Token]) -> Template:
     return Template(digest=xxh3_128_hexdigest(shown.encode()), text=shown, literals=tuple(literals))
 
 
-def same_text_digest(text: str, tokens: list[Token]) -> str:
+def same_text_digest(tokens: list[Token]) -> str:
     """Digest of the statement's words and literals: blanks and comments don't count, letter case does."""
     words = "\x00".join(f"{token.token_type.value}:{token.text}" for token in tokens)
     return xxh3_128_hexdigest(words.encode())

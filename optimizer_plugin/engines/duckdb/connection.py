@@ -150,7 +150,7 @@ class ReuseConnection:
     ) -> None:
         self.close()
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - the plain connection's whole API
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._plain, name)
 
     def __dir__(self) -> list[str]:
