@@ -18,7 +18,7 @@ from optimizer_plugin.errors import ReuseError
 
 
 def demo(
-    sf: Annotated[float, typer.Option(help="Scale factor: gigabytes of raw data.")] = 0.1,
+    sf: Annotated[float, typer.Option(help="Scale factor: gigabytes of raw data.")] = 1.0,
     queries: Annotated[str, typer.Option(help="Queries to run, such as 1,2,5-9.")] = "all",
     repeat: Annotated[
         int, typer.Option(min=1, help="Rounds, each from an empty store; even numbers balance.")
