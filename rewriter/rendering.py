@@ -24,6 +24,9 @@ from signatures.sites import (
 Scan = Callable[[Read, Sequence[tuple[str, str]]], str]
 """SQL that reads a view: (column key, output name) pairs in order."""
 
+NO_COLUMN = ""
+"""Key of the constant that a view holds where its readers need rows and no column, as ``count(*)`` does."""
+
 _SLOT = re.compile(r"\{(\d+)\.([^}]*)\}")
 _WORD = re.compile(r"\w+")
 
@@ -94,10 +97,9 @@ def rewrite(
     for number, read in enumerate(reads):
         site = compiled.sites[read.ordinal]
         if isinstance(site, QuerySite):
-            pairs = [(output.key, output.name or f"_{index}") for index, output in enumerate(site.outputs)]
-            edits.append(_Edit(site.place, scan(read, pairs)))
+            edits.append(_Edit(site.place, scan(read, _named_outputs(site, output_names))))
         elif isinstance(site, BlockSite):
-            edits += _block_edits(site, read, f"reused_{number}", scan)
+            edits += _block_edits(site, read, f"reused_{number}", scan, output_names)
     edits += [
         _Edit(TextRange(start=end, end=end), f" AS {quote(output_names[index])}")
         for end, index in compiled.unaliased_items
@@ -116,7 +118,32 @@ def _whole(compiled: CompiledStatement, read: Read, scan: Scan, output_names: Se
     return scan(read, pairs)
 
 
-def _block_edits(site: BlockSite, read: Read, alias: str, scan: Scan) -> list[_Edit]:
+def _named_outputs(site: QuerySite, output_names: Sequence[str]) -> list[tuple[str, str]]:
+    """Keys and names of a query's outputs.
+
+    The first operand of a statement's UNION names the statement's outputs; where it leaves that to the
+    engine, the engine's name is written. Anywhere else such a name can't be referred to.
+    """
+    whole = len(site.outputs) == len(output_names)
+    return [
+        (
+            output.key,
+            _spelled(output.name, output_names) or (output_names[index] if whole else f"_{index}"),
+        )
+        for index, output in enumerate(site.outputs)
+    ]
+
+
+def _spelled(name: str, output_names: Sequence[str]) -> str:
+    """A name in the letter case that the engine shows it in: that of the column, not of the text."""
+    if name in output_names:
+        return name
+    return next((shown for shown in output_names if shown.lower() == name.lower()), name)
+
+
+def _block_edits(
+    site: BlockSite, read: Read, alias: str, scan: Scan, output_names: Sequence[str]
+) -> list[_Edit]:
     keys = list(dict.fromkeys(use.key for use in site.uses))
     names = {key: f"c{index}" for index, key in enumerate(keys)}
     if keys:
@@ -131,13 +158,13 @@ def _block_edits(site: BlockSite, read: Read, alias: str, scan: Scan) -> list[_E
             edits.append(_Edit(site.grouping.group_clause, " "))
         if site.grouping.having_keyword is not None:
             edits.append(_Edit(site.grouping.having_keyword, "WHERE"))
-    edits += [_Edit(use.place, _use_text(use, alias, names)) for use in site.uses]
+    edits += [_Edit(use.place, _use_text(use, alias, names, output_names)) for use in site.uses]
     return edits
 
 
-def _use_text(use: SiteUse, alias: str, names: Mapping[str, str]) -> str:
+def _use_text(use: SiteUse, alias: str, names: Mapping[str, str], output_names: Sequence[str]) -> str:
     named = f"{alias}.{names[use.key]}"
-    return f"{named} AS {quote(use.bare)}" if use.bare else named
+    return f"{named} AS {quote(_spelled(use.bare, output_names))}" if use.bare else named
 
 
 def spool_query(compiled: CompiledStatement, build: Build) -> tuple[str, tuple[str, ...]]:
@@ -165,7 +192,7 @@ def _block_query(text: str, site: BlockSite, build: Build) -> tuple[str, tuple[s
         if expression is not None:
             expressions.append((key, expression))
     if not expressions:
-        expressions = [("", "1")]
+        expressions = [(NO_COLUMN, "1")]
     if site.kept_items or site.kept_conjuncts:
         source = ", ".join(item.of(text) for item in site.items)
         conjuncts = [f"({part.of(text)})" for part in site.conjuncts]

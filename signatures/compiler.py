@@ -116,8 +116,11 @@ def _compiled(
 def _unaliased(
     placed: StatementLayout | None, found: list[Found], statement: int | None
 ) -> tuple[tuple[int, int], ...]:
-    """Ends of root SELECT items whose names come from their text, so that editing would change them."""
-    block = None if placed is None else placed.query.single_block
+    """Ends of root SELECT items whose names come from their text, so that editing would change them.
+
+    The first operand of a UNION names its outputs.
+    """
+    block = None if placed is None else placed.query.operands[0].block
     if block is None or statement is None:
         return ()
     names = found[statement].names
