@@ -128,7 +128,7 @@ def explain(session: Session, sql: str) -> Explanation:
     versions = session.engine.versions(template.inputs)
     found = session.metastore.lookup(session.tenant, template.tags, environment)
     precise = {
-        each.ordinal: template.precise(each, versions, environment, None) for each in template.candidates
+        each.ordinal: _signature(template, each, versions, environment, found) for each in template.candidates
     }
     decision = _decision(session, template, precise, versions, found)
     rewritten, problem = _rewritten(session, template, decision.reads, found)
@@ -149,6 +149,17 @@ def explain(session: Session, sql: str) -> Explanation:
         rewritten=rewritten,
         notes=notes,
     )
+
+
+def _signature(
+    template: Template, subexpression: Subexpression, versions: Versions, environment: str, found: Lookup
+) -> PreciseSignature | Reason:
+    """As a job takes it: where a view lacks columns, the one that the job would build beside it."""
+    signature = template.precise(subexpression, versions, environment, None)
+    view = next((view for view in found.views if view.precise == signature), None)
+    if view is None or not isinstance(signature, str):
+        return signature
+    return template.beside(signature, subexpression, offered(view).keys)
 
 
 def _notes(session: Session, template: Template) -> tuple[str, ...]:

@@ -30,6 +30,7 @@ from rewriter import rejections
 from rewriter.matching import decide
 from rewriter.model import AvailableView, Decision, Read, Rejection, Wanted
 from rewriter.rendering import rewrite
+from signatures.expressions import Literal
 from signatures.model import InputIdentity, InputVersion, NormalizedSignature, PreciseSignature, Reason
 from signatures.plan import BoundQuery, Output
 from signatures.verification import same_meaning
@@ -219,9 +220,12 @@ class Session:
         result: dict[int, PreciseSignature | Reason] = {}
         for subexpression in template.candidates:
             if everything or subexpression.ordinal == statement or subexpression.normalized in named:
-                result[subexpression.ordinal] = template.precise(
+                signature = template.precise(
                     subexpression, report.versions, report.environment, report.parameters
                 )
+                if isinstance(signature, str) and (view := views.get(signature)) is not None:
+                    signature = template.beside(signature, subexpression, offered(view).keys)
+                result[subexpression.ordinal] = signature
         return result
 
     def _decide(
@@ -244,7 +248,10 @@ class Session:
         }
         versions = {key: value for key, value in report.versions.items() if value is not None}
         statement = template.compiled.statement
-        seen = None if statement is None else precise.get(statement)
+        seen = None
+        if statement is not None:
+            whole = template.compiled.subexpressions[statement]
+            seen = template.precise(whole, report.versions, report.environment, report.parameters)
         rules = decision_policy(self.policy, statement_on_sight=self._keep_result(template, seen))
         decision = decide(template.compiled, precise, versions, available, wanted, rules)
         report.rejections = decision.rejections
@@ -479,9 +486,9 @@ def _meaning(template: Template, read: Read) -> BoundQuery:
     """What the placeholder's file holds: the plan of the subexpression, columns by rank of their key."""
     definition = template.compiled.definitions[read.ordinal]
     expressions = {output.name: output.expression for output in definition.outputs}
+    # A column that this statement has no use for: where it needs rows only, any column of the view does.
+    unused = Literal("integer", "1")
     outputs = [
-        Output(f"c{index}", expressions[key])
-        for index, key in enumerate(sorted(read.view.keys))
-        if key in expressions
+        Output(f"c{index}", expressions.get(key, unused)) for index, key in enumerate(sorted(read.view.keys))
     ]
     return BoundQuery(definition.plan, tuple(outputs))

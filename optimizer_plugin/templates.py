@@ -80,6 +80,19 @@ class Template:
                 self._precise[key] = found
         return found
 
+    def beside(
+        self, precise: PreciseSignature, subexpression: Subexpression, held: frozenset[str]
+    ) -> PreciseSignature:
+        """The signature to go by where a view has it: its own, unless the view lacks columns.
+
+        A view can't be widened once it is published. The job's columns then make a signature of their own, so
+        that the first job over a core does not keep all others with other columns from having theirs.
+        """
+        keys = {column.key for column in subexpression.columns}
+        if keys <= held:
+            return precise
+        return precise_signature(f"{precise} (columns {' '.join(sorted(keys))})", (), "")
+
     def seen_before(self, precise: PreciseSignature) -> bool:
         """Whether the whole statement ran before on the same inputs."""
         return precise in self._seen
