@@ -111,7 +111,12 @@ def _items(items: Sequence[str], names: Sequence[str]) -> str:
 def _grouped(choices: Choices, rest: str, known: Names, width: int, names: Sequence[str]) -> str:
     keys = [_column(choices, known) for _ in range(1 + choices.below(2))]
     grouping = choices.of(
-        "{0}", "{0}", "ROLLUP ({0})", "CUBE ({0})", "GROUPING SETS (({0}), ({1}))", "GROUPING SETS (({0}), ())"
+        "{0}",
+        "{0}",
+        "ROLLUP ({0})",
+        "CUBE ({0})",
+        "GROUPING SETS (({0}), ({1}))",
+        "GROUPING SETS (({0}), ())",
     )
     items = [
         choices.of(keys[0], keys[-1], _measure(choices, known), _measure(choices, known))
@@ -170,7 +175,7 @@ def _from(choices: Choices) -> tuple[str, Names]:
         return text, Names(columns)
     if "USING" in text:
         both = Names((*both.columns, *using.split(", ")))
-    third = choices.of("", "", "", "", f", v w", " CROSS JOIN v w", " RIGHT JOIN v w ON w.k = 1")
+    third = choices.of("", "", "", "", ", v w", " CROSS JOIN v w", " RIGHT JOIN v w ON w.k = 1")
     return text + third, Names(both.columns + (("w.k", "w.b") if third else ()))
 
 
