@@ -209,8 +209,10 @@ def test_purge_removes_debris_but_not_what_is_being_written(busy: Workplace) -> 
     metastore = open_metastore(busy.url, data_directory=busy.store)
     assert metastore.acquire_lease(busy.tenant, PreciseSignature("b" * 32), "busy", 600)
     views = busy.views()
+    listed = busy.run("views", "purge", "--dry-run", "--json").json()["debris"]
     result = busy.run("views", "purge")
     metastore.close()
+    assert listed == [str(abandoned)]
     assert f"removed debris {abandoned}" in result.out
     assert not abandoned.exists()
     assert writing.exists()
@@ -438,6 +440,17 @@ def test_doctor_names_views_that_may_be_wrong(busy: Workplace, state: ViewState)
     assert busy.run("doctor", "--repair").code == 1
     assert busy.run("views", "purge", precise[:12]).code == 0
     assert busy.run("doctor").code == 0
+
+
+def test_doctor_keeps_quarantined_views_without_files(busy: Workplace) -> None:
+    """Their rows bar them from being built again, which is what they are kept for."""
+    lost = busy.views()[0]
+    metastore = open_metastore(busy.url, data_directory=busy.store)
+    metastore.set_view_state(busy.tenant, lost["precise"], ViewState.QUARANTINED, "other rows")
+    metastore.close()
+    busy.files.remove([lost["path"]])
+    busy.run("doctor", "--repair")
+    assert lost["precise"] in {view["precise"] for view in busy.views()}
 
 
 def test_doctor_minds_a_store_that_is_open_to_everyone(busy: Workplace) -> None:
