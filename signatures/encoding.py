@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import permutations
+from secrets import token_hex
 from typing import NamedTuple, assert_never
 
 from xxhash import xxh3_128_hexdigest
@@ -240,7 +241,7 @@ class Encoder:
                     "sample", *(both(f"{key}={quoted(value)}") for key, value in options), text
                 ), order
             case plans.Opaque(relation=relation):
-                return both(f"(opaque {id(plan)})"), (relation,)
+                return both(f"(opaque {token_hex(8)})"), (relation,)
             case _:
                 assert_never(plan)
 

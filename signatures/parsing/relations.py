@@ -313,10 +313,10 @@ def sample_of(plan: Plan, node: exp.Expr) -> Plan:
     """A sample is the same only for the same statement, and only with a seed."""
     options = []
     for key, value in node.args.items():
-        if value is not None:
+        if value is not None and value is not False:
             text = value.name if isinstance(value, exp.Expr) else str(value)
             options.append((key, text.lower()))
-    hazards = () if node.args.get("seed") is not None else (eligibility.unseeded_sample(),)
+    hazards = () if isinstance(node.args.get("seed"), exp.Literal) else (eligibility.unseeded_sample(),)
     return Sample(plan, tuple(options), hazards)
 
 

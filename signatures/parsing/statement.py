@@ -30,7 +30,7 @@ _STRINGS = frozenset(
 _NAMES = frozenset({TokenType.VAR, TokenType.IDENTIFIER})
 _CHECKED = _NUMBERS | _STRINGS | _NAMES | {TokenType.TRUE, TokenType.FALSE, TokenType.NULL}
 _SYNTAX = frozenset(
-    """at by current exclude first following groups ignore lambda last materialized name no nulls only
+    """at by current exclude first following groups if ignore lambda last materialized name no nulls only
     others percent preceding replace repeatable respect row sample siblings ties unbounded within
     zone""".split()
 )
