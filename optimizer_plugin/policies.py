@@ -101,17 +101,15 @@ class CostPolicy(_Section):
     """[cost]: when reuse is not worth its price. For every ``max_`` key 0 means no limit."""
 
     min_job_seconds: _Amount = 0.05
-    """Seconds; jobs that run shorter than this build nothing."""
+    """Seconds; jobs whose last run was shorter than this build nothing."""
     min_saving_seconds: _Amount = 0.02
-    """Seconds that one read must save; a smaller saving is not worth a rewrite."""
+    """Seconds that a selected view saves a round, and that its readers may lose before it is withdrawn."""
     max_view_rows: _Count = 1_000_000
     """Rows; a larger view is not built."""
     max_view_bytes: _Count = 256 * 1024 * 1024
     """Bytes on disk; a larger view is not built."""
     max_read_share: _Share = 0.5
     """Measured seconds to read over measured seconds to compute; above it a view is not read."""
-    max_view_rows_share: _Share = 0.05
-    """Rows of a view over rows of its largest input; above it a view is not built."""
 
 
 class SelectionPolicy(_Section):

@@ -252,10 +252,23 @@ class Session:
         if statement is not None:
             whole = template.compiled.subexpressions[statement]
             seen = template.precise(whole, report.versions, report.environment, report.parameters)
-        rules = decision_policy(self.policy, statement_on_sight=self._keep_result(template, seen))
+        rules = decision_policy(
+            self.policy,
+            statement_on_sight=self._keep_result(template, seen),
+            last_seconds=template.last_seconds,
+        )
         decision = decide(template.compiled, precise, versions, available, wanted, rules)
         report.rejections = decision.rejections
+        self._withdraw(decision, precise)
         return decision
+
+    def _withdraw(self, decision: Decision, precise: Mapping[int, PreciseSignature | Reason]) -> None:
+        """Views whose readers got slower are not offered again."""
+        for rejection in decision.rejections:
+            signature = precise.get(rejection.ordinal)
+            if rejection.reason.code == rejections.READERS_GOT_SLOWER and isinstance(signature, str):
+                text = rejection.reason.text
+                self.metastore.set_view_state(self.tenant, signature, ViewState.WITHDRAWN, text)
 
     def _keep_result(self, template: Template, precise: PreciseSignature | Reason | None) -> bool:
         """Whether the whole result is captured without an annotation."""
@@ -439,14 +452,16 @@ class Session:
             self.at_step("record")
         if report.reads:
             report.seconds["read"] = elapsed_seconds
-            saved = max(0.0, (template.last_seconds or 0.0) - elapsed_seconds)
+            known = template.last_seconds is not None
+            saved = (template.last_seconds or 0.0) - elapsed_seconds if known else 0.0
             self.counters.saved_seconds += saved
             self.recorder.note_reads(
                 [
                     ViewRead(
                         precise=signature,
                         saved_seconds=saved / len(report.reads),
-                        read_seconds=elapsed_seconds / len(report.reads),
+                        # Of a part of a statement, nobody can tell reading from the rest.
+                        read_seconds=elapsed_seconds if report.whole else 0.0,
                     )
                     for signature in report.reads
                 ]

@@ -134,6 +134,9 @@ def _usable(
 
 def _affordable(view: AvailableView, policy: DecisionPolicy) -> AvailableView | Reason:
     """A view is read only where that was measured to be cheaper than computing it (CloudViews 6.3)."""
+    saved = view.mean_saved_seconds
+    if saved is not None and saved < -policy.min_saving_seconds:
+        return rejections.readers_got_slower(-saved)
     if policy.max_read_share is None or view.read_seconds is None or view.compute_seconds is None:
         return view
     if view.read_seconds > policy.max_read_share * view.compute_seconds:

@@ -25,6 +25,8 @@ class AvailableView:
     size_bytes: int
     compute_seconds: float | None
     read_seconds: float | None
+    mean_saved_seconds: float | None = None
+    """What a reader saves on average, measured over enough readers; negative where they got slower."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,7 @@ class DecisionPolicy:
     max_builds: int
     max_view_rows: int | None
     max_read_share: float | None
+    min_saving_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -117,3 +117,11 @@ def inputs_changed_meanwhile() -> Reason:
 def too_many_bytes(size_bytes: int, limit: int) -> Reason:
     """REUSE-403."""
     return Reason(code="REUSE-403", text=f"the view has {size_bytes} bytes, the policy allows {limit}")
+
+
+READERS_GOT_SLOWER = "REUSE-404"
+
+
+def readers_got_slower(seconds: float) -> Reason:
+    """REUSE-404: the view is withdrawn."""
+    return Reason(code=READERS_GOT_SLOWER, text=f"its readers got slower by {seconds:.4f} s on average")

@@ -90,6 +90,8 @@ def rewrite(
     ``output_names`` are the names that the engine gives the original's outputs: where an item's name comes
     from its text, editing would change it, so it is written out.
     """
+    if not reads:
+        return compiled.text
     whole = next((read for read in reads if read.ordinal == compiled.statement), None)
     if whole is not None:
         return _whole(compiled, whole, scan, output_names)

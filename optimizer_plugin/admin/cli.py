@@ -125,7 +125,9 @@ def _misused(message: str, given: Options) -> int:
     if "\n" in message:
         sys.stderr.write(f"{message}\n")
         return EXIT_UNUSABLE
-    return _fail(f"{message[:1].lower()}{message[1:].rstrip('.')}; 'respool --help' says what there is", given)
+    return _fail(
+        f"{message[:1].lower()}{message[1:].rstrip('.')}; 'respool --help' says what there is", given
+    )
 
 
 def _fail(message: str, given: Options) -> int:

@@ -7,6 +7,9 @@ from optimizer_plugin.policies import Materialize, Policy
 from rewriter.model import AvailableView, DecisionPolicy
 from signatures.model import NormalizedSignature, SubexpressionKind
 
+ENOUGH_READS = 3
+"""Reads after which their mean saving is taken for what the view is worth."""
+
 
 def offered(view: View) -> AvailableView:
     """A view as the rewriter sees it."""
@@ -20,12 +23,16 @@ def offered(view: View) -> AvailableView:
         rows=view.rows,
         size_bytes=view.size_bytes,
         compute_seconds=view.build_seconds,
-        read_seconds=view.read_seconds / view.reads if view.reads else None,
+        read_seconds=view.read_seconds / view.reads if view.reads and view.read_seconds else None,
+        mean_saved_seconds=view.saved_seconds / view.reads if view.reads >= ENOUGH_READS else None,
     )
 
 
-def decision_policy(policy: Policy, *, statement_on_sight: bool) -> DecisionPolicy:
-    """A policy as the rewriter needs it for one job."""
+def decision_policy(
+    policy: Policy, *, statement_on_sight: bool, last_seconds: float | None = None
+) -> DecisionPolicy:
+    """A policy as the rewriter needs it for one job, whose last run without reuse took ``last_seconds``."""
+    too_short = last_seconds is not None and last_seconds < policy.cost.min_job_seconds
     kinds = set(policy.kinds.enabled)
     if not policy.reuse.whole_results:
         kinds.discard(SubexpressionKind.STATEMENT)
@@ -34,9 +41,10 @@ def decision_policy(policy: Policy, *, statement_on_sight: bool) -> DecisionPoli
         kinds=frozenset(kinds),
         on_sight=policy.reuse.materialize is Materialize.ON_SIGHT,
         statements_on_sight=statement_on_sight,
-        max_builds=policy.reuse.max_builds_per_job,
+        max_builds=0 if too_short else policy.reuse.max_builds_per_job,
         max_view_rows=policy.cost.max_view_rows or None,
         max_read_share=policy.cost.max_read_share or None,
+        min_saving_seconds=policy.cost.min_saving_seconds,
     )
 
 
