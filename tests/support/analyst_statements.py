@@ -1,4 +1,4 @@
-"""A small shop with NULLs and equal rows, and statements as analysts write them, for plain against wrapped."""
+"""A small shop with NULLs and equal rows, and statements as analysts write them."""
 
 from __future__ import annotations
 
@@ -35,11 +35,15 @@ CREATE VIEW region_totals AS SELECT region, sum(amount) AS total, count(*) AS n 
 CREATE VIEW over_views(r, t) AS SELECT region, total FROM region_totals WHERE n > 1;
 CREATE MACRO twice(x) AS x * 2;
 CREATE MACRO shop_sales(k) AS TABLE SELECT id, amount FROM sales WHERE shop = k;
+"""
+"""Tables, views and macros; names that want quotes."""
+
+OTHER_SCHEMA = """
 CREATE SCHEMA other;
 CREATE TABLE other.shops(id INT, name VARCHAR);
-INSERT INTO other.shops VALUES (1,'other one'),(3,NULL);
+INSERT INTO other.shops VALUES (1, 'other one'), (3, NULL);
 """
-"""Tables, views and macros; a schema with a table of the same name; names that want quotes."""
+"""A table of the same name in a schema of its own."""
 
 STATEMENTS = (
     """SELECT s.shop, sum(s.amount) AS t, rank() OVER (ORDER BY sum(s.amount) DESC NULLS LAST) AS r

@@ -52,9 +52,16 @@ def compiled(connection: duckdb.DuckDBPyConnection, sql: str) -> CompiledStateme
 
 
 def rewriting(
-    connection: duckdb.DuckDBPyConnection, sql: str, kinds: Sequence[SubexpressionKind]
+    connection: duckdb.DuckDBPyConnection,
+    sql: str,
+    kinds: Sequence[SubexpressionKind],
+    *,
+    only: int | None = None,
 ) -> Rewriting:
-    """Build and read everything of some kinds; the views become tables ``view_0``, ``view_1``, ..."""
+    """Build and read everything of some kinds; the views become tables ``view_0``, ``view_1``, ...
+
+    With ``only`` all are built and the view of that number is the one that may be read.
+    """
     statement = compiled(connection, sql)
     precise = {s.ordinal: signature_of(s.canonical) for s in statement.subexpressions}
     first = decide(statement, precise, {}, {}, {}, everything(kinds))
@@ -65,7 +72,8 @@ def rewriting(
         query, keys = spool_query(statement, build)
         subexpression = statement.subexpressions[build.ordinal]
         signature = signature_of(subexpression.canonical)
-        offered[signature] = available(subexpression.canonical, keys)
+        if only in (None, number):
+            offered[signature] = available(subexpression.canonical, keys)
         names[signature] = (f"view_{number}", keys)
         columns = ", ".join(f"c{index}" for index in range(len(keys)))
         connection.execute(f"CREATE OR REPLACE TEMP TABLE view_{number}({columns}) AS {_body(query)}")
