@@ -12,7 +12,7 @@ import pytest
 
 import optimizer_plugin
 from metastore.embedded import embedded_url
-from metastore.records import ViewState
+from metastore.records import ViewRead, ViewState
 from optimizer_plugin import policies, templates
 from optimizer_plugin.engines.duckdb.connection import ReuseConnection
 from optimizer_plugin.session import STEPS
@@ -328,3 +328,26 @@ def test_a_commit_between_look_and_run_is_seen(wrap: Wrap, database: Path) -> No
     writer.close()
     connection.close()
     assert found == plain(database, sql)
+
+
+def test_a_view_whose_readers_got_slower_is_withdrawn(wrap: Wrap, database: Path) -> None:
+    """After enough reads that took longer than computing, the view is not read any more."""
+    connection = wrap(strict=True)
+    rows_of(connection, JOIN)
+    session = connection.reuse.session
+    connection.reuse.flush()
+    views = session.metastore.views(session.tenant)
+    slow = [ViewRead(precise=view.precise, saved_seconds=-5.0, read_seconds=0.0) for view in views]
+    for _ in range(3):
+        session.metastore.note_reads(session.tenant, slow)
+    later = wrap(strict=True)
+    found = rows_of(later, JOIN)
+    report = later.reuse.last
+    states = {view.state for view in session.metastore.views(session.tenant)}
+    assert report is not None
+    assert not report.reads
+    assert "REUSE-404" in {reason.code for reason in report.not_reused}
+    assert ViewState.WITHDRAWN in states
+    later.close()
+    connection.close()
+    assert found == plain(database, JOIN)
