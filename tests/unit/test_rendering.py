@@ -39,7 +39,10 @@ CASES = [
     (
         "a CTE keeps its name and loses its body",
         [Kind.CTE],
-        "WITH a AS (SELECT shop, max(qty) m FROM sales GROUP BY shop) SELECT * FROM a JOIN shops h ON a.shop = h.id",
+        (
+            "WITH a AS (SELECT shop, max(qty) m FROM sales GROUP BY shop) SELECT * FROM a JOIN "
+            "shops h ON a.shop = h.id"
+        ),
         ["WITH a AS (SELECT", "FROM view_0)", "JOIN shops"],
         ["FROM sales"],
     ),
@@ -60,7 +63,10 @@ CASES = [
     (
         "both operands of a UNION are scans, and the first one still names the outputs",
         [Kind.SET_OPERAND],
-        "SELECT shop, max(qty) FROM sales GROUP BY shop UNION ALL SELECT id, 0 FROM shops WHERE region = 'north'",
+        (
+            "SELECT shop, max(qty) FROM sales GROUP BY shop UNION ALL SELECT id, 0 FROM shops WHERE "
+            "region = 'north'"
+        ),
         ['"max(qty)"', "UNION ALL", "FROM view_0", "FROM view_1"],
         ["FROM sales", "FROM shops"],
     ),
@@ -116,8 +122,10 @@ CASES = [
     (
         "a ROLLUP is in the view, GROUPING() and all",
         [Kind.AGGREGATE],
-        "SELECT shop, item, sum(qty) AS q, GROUPING(shop) AS g FROM sales WHERE shop < 3 "
-        "GROUP BY ROLLUP (shop, item)",
+        (
+            "SELECT shop, item, sum(qty) AS q, GROUPING(shop) AS g FROM sales WHERE shop < 3 "
+            "GROUP BY ROLLUP (shop, item)"
+        ),
         ["AS g", "FROM view_0"],
         ["ROLLUP", "GROUPING"],
     ),
@@ -138,8 +146,10 @@ CASES = [
     (
         "a comment at the end of a line does not swallow what is put there",
         [Kind.CORE],
-        "SELECT h.region -- the region\n, s.qty -- how many\nFROM sales s -- facts\n"
-        "JOIN shops h -- places\nON s.shop = h.id -- key\nWHERE s.qty > 1 -- many\nORDER BY 1, 2 -- so",
+        (
+            "SELECT h.region -- the region\n, s.qty -- how many\nFROM sales s -- facts\n"
+            "JOIN shops h -- places\nON s.shop = h.id -- key\nWHERE s.qty > 1 -- many\nORDER BY 1, 2 -- so"
+        ),
         ["-- the region\n", "-- how many\n", "ORDER BY 1, 2 -- so"],
         ["shops"],
     ),
@@ -178,7 +188,8 @@ def test_join_subset_keeps_the_other_items_and_their_conjuncts(
     """Of three joined tables two are replaced: the third stays, its ON conditions move to WHERE."""
     sql = (
         "SELECT h.region, i.price, s.id FROM sales s JOIN shops h ON s.shop = h.id "
-        "JOIN items i ON s.item = i.item AND i.price > 2 WHERE s.qty > 0 AND (h.region = 'north' OR i.price > 3)"
+        "JOIN items i ON s.item = i.item AND i.price > 2 WHERE s.qty > 0 AND (h.region = "
+        "'north' OR i.price > 3)"
     )
     plain = multiset(connection, sql)
     found = rewriting(connection, sql, [Kind.JOIN_SUBSET])
@@ -218,7 +229,8 @@ def test_a_view_inside_what_another_block_keeps(connection: duckdb.DuckDBPyConne
 def test_spool_queries_bring_the_ctes_that_they_see(connection: duckdb.DuckDBPyConnection) -> None:
     """A derived table over a CTE is filled by a query with that CTE in front, and with no other."""
     sql = (
-        "WITH a AS (SELECT shop, qty FROM sales WHERE qty > 0), b AS (SELECT shop, sum(qty) q FROM a GROUP BY shop), "
+        "WITH a AS (SELECT shop, qty FROM sales WHERE qty > 0), b AS (SELECT shop, sum(qty) q "
+        "FROM a GROUP BY shop), "
         "c AS (SELECT id FROM shops) "
         "SELECT t.q FROM (SELECT max(q) AS q FROM b) t, c WHERE c.id = 1"
     )
