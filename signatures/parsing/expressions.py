@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
+from typing import TypeGuard
 
 from sqlglot import exp
 from sqlglot.tokenizer_core import TokenType
@@ -245,7 +247,9 @@ class ExpressionBinder:
                 stack += [current.args["expression"], current.this]
             else:
                 operands.append(current)
-        return Call(node.key, tuple(self.bind(operand) for operand in operands))
+        bound = [self.bind(operand) for operand in operands]
+        flat = [part.arguments if _is_call(part, node.key) else (part,) for part in bound]
+        return Call(node.key, tuple(chain.from_iterable(flat)))
 
     def _between(self, node: exp.Between) -> Expression:
         if node.args.get("symmetric"):
@@ -531,6 +535,10 @@ def _of_one_type(low: Expression, high: Expression) -> bool:
     if isinstance(low, Call) and isinstance(high, Call):
         return low.name == high.name == "cast" and low.options == high.options
     return False
+
+
+def _is_call(expression: Expression, name: str) -> TypeGuard[Call]:
+    return isinstance(expression, Call) and expression.name == name
 
 
 def _negate(expression: Expression) -> Expression:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 NO_ROWS = ValuesList(0, ())
 """Stands for the plan before the first item is bound."""
 
+_SHAPE = (("shape", "this expressions*1"),)
+"""What the binder of expressions notes of a call with two arguments of coalesce."""
+
 _KNOWN = frozenset({"this", "side", "kind", "method", "on", "using"})
 
 
@@ -167,7 +170,7 @@ class JoinBinder:
             if side == "RIGHT":
                 expression = other.expression
             elif side == "FULL":
-                expression = Call("coalesce", (column, other.expression))
+                expression = Call("coalesce", (column, other.expression), _SHAPE)
             self.scope.merged[name] = NamedColumn(name, other.display, expression)
 
     def _combined(

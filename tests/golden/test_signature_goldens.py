@@ -72,7 +72,7 @@ def test_golden_file(path: Path, compiled: dict[str, CompiledStatement], update_
     assert golden.read_text() == found
 
 
-@pytest.mark.parametrize(("word", "key", "target"), RELATED, ids=lambda value: str(value))
+@pytest.mark.parametrize(("word", "key", "target"), RELATED, ids=str)
 def test_relation(word: str, key: str, target: str, compiled: dict[str, CompiledStatement]) -> None:
     """Statements that mean the same are equal, and those that don't are not."""
     one, other = meaning(compiled[key]), meaning(compiled[target])
