@@ -132,13 +132,18 @@ def _comparison(node: exp.Expr, known: Known) -> Iterator[tuple[str, exp.Expr]]:
 
 
 def _arithmetic(node: exp.Expr, known: Known) -> Iterator[tuple[str, exp.Expr]]:
-    others = {exp.Add: exp.Sub, exp.Sub: exp.Add, exp.Mul: exp.Div, exp.Div: exp.Mul}
-    for kind, other in others.items():
-        if type(node) is kind:
-            yield "arithmetic operator", _as(node, other)
-    if isinstance(node, exp.Sub | exp.Div) and node.this != node.expression:
-        if not isinstance(node.this, exp.Binary) and not isinstance(node.expression, exp.Binary):
-            yield "sides of - or /", type(node)(this=node.expression.copy(), expression=node.this.copy())
+    others: dict[type[exp.Expr], type[exp.Expr]] = {
+        exp.Add: exp.Sub,
+        exp.Sub: exp.Add,
+        exp.Mul: exp.Div,
+        exp.Div: exp.Mul,
+    }
+    other = others.get(type(node))
+    if other is not None:
+        yield "arithmetic operator", _as(node, other)
+    simple = not isinstance(node.this, exp.Binary) and not isinstance(node.expression, exp.Binary)
+    if isinstance(node, exp.Sub | exp.Div) and simple and node.this != node.expression:
+        yield "sides of - or /", type(node)(this=node.expression.copy(), expression=node.this.copy())
 
 
 def _literal(node: exp.Expr, known: Known) -> Iterator[tuple[str, exp.Expr]]:
