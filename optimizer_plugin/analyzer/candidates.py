@@ -26,10 +26,13 @@ class Candidate:
     saved_seconds: Mapping[str, float]
     """By job: seconds."""
     blocks: Mapping[str, frozenset[int]] = field(default_factory=dict)
-    """By job: offsets of the FROM clauses that it lies in or takes away, where they are known."""
+    """By job: the parts of the statement that it takes away, told apart by numbers. Two candidates that share
+    one in a job can't both be read there."""
     places: frozenset[tuple[str, int]] = frozenset()
     """(template, ordinal) pairs where it is shared with another place."""
     build_seconds: float
+    instances: int = 1
+    """How often it is built in one round: once for each instance of a recurring computation."""
     rows: float | None
     size_bytes: float | None
     job_share: float | None

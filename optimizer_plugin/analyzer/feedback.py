@@ -17,11 +17,14 @@ from dataclasses import dataclass
 from optimizer_plugin.engines.ports import Operator, Profile
 from signatures.expressions import Literal
 from signatures.model import Subexpression, SubexpressionKind
-from signatures.plan import Plan, Scan, facts, walk_all
+from signatures.plan import Aggregate, Distinct, Plan, Scan, facts, walk_all, walk_plans
 from signatures.sites import CompiledStatement
 
 _RELATIONAL = re.compile(r"JOIN|SCAN|FILTER|CROSS_PRODUCT", re.IGNORECASE)
 """Operators that a core can end in; grouping and projection above it are not its work."""
+
+_GROUPING = re.compile(r"GROUP_BY|AGGREGATE|DISTINCT", re.IGNORECASE)
+"""Operators that make groups."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +65,26 @@ def _operators(root: Operator) -> Iterator[Operator]:
 
 
 def _operator_of(subexpression: Subexpression, plan: Plan, operators: list[Operator]) -> Operator | None:
-    """The topmost operator over the same scans; None where several could be meant."""
+    """The topmost operator over the same scans; None where several could be meant.
+
+    Above a block's joins there are its groups, and above them HAVING is a filter again: of the operators over
+    the same scans a subexpression has those with as many groupings at or below them as it has itself.
+    """
     tables = _table_names(plan)
     if not tables:
         return None
-    apart = (
-        subexpression.kind.keeps_projection_apart and subexpression.kind is not SubexpressionKind.AGGREGATE
+    matching = [operator for operator in operators if _bare(operator.scans) == tables]
+    groupings = sum(
+        isinstance(node, Aggregate | Distinct) and _table_names(node) == tables for node in walk_plans(plan)
     )
-    matching = [
-        operator
-        for operator in operators
-        if _bare(operator.scans) == tables and (not apart or _RELATIONAL.search(operator.name))
-    ]
+    level = [o for o in matching if _groupings(o, tables) == groupings]
+    match subexpression.kind:
+        case SubexpressionKind.AGGREGATE:
+            matching = [o for o in level if _GROUPING.search(o.name)]
+        case SubexpressionKind.CORE | SubexpressionKind.JOIN_SUBSET:
+            matching = [o for o in level if _RELATIONAL.search(o.name)]
+        case _:
+            matching = level or matching
     tops = [o for o in matching if not any(o is not other and _inside(o, other) for other in matching)]
     if len(tops) > 1:
         wanted = _literals(plan)
@@ -81,6 +92,14 @@ def _operator_of(subexpression: Subexpression, plan: Plan, operators: list[Opera
         best = max(scores)
         tops = [o for o, score in zip(tops, scores, strict=True) if score == best]
     return tops[0] if len(tops) == 1 else None
+
+
+def _groupings(operator: Operator, tables: tuple[str, ...]) -> int:
+    """Groupings over exactly these tables, at or below an operator."""
+    return sum(
+        _GROUPING.search(below.name) is not None and _bare(below.scans) == tables
+        for below in _operators(operator)
+    )
 
 
 def _inside(operator: Operator, other: Operator) -> bool:

@@ -261,9 +261,18 @@ def shared_computations(templates: Sequence[Template], policy: Policy) -> list[S
     found = [
         Shared(tuple(places), sum(_bound(place) for place in places))
         for places in groups.values()
-        if len(places) >= least and places[0].subexpression.kind in policy.selection.kinds
+        if _count(places) >= least and places[0].subexpression.kind in policy.selection.kinds
     ]
     return sorted(found, key=lambda shared: -shared.bound_seconds)
+
+
+def _count(places: Sequence[Place]) -> int:
+    """Places that stand for themselves: a derived table that is nothing but its grouping is one of them."""
+    keys = {(id(place.template), place.subexpression.ordinal) for place in places}
+    return sum(
+        not any((id(place.template), inside) in keys for inside in place.subexpression.contains)
+        for place in places
+    )
 
 
 def _bound(place: Place) -> float:

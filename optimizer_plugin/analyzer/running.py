@@ -6,19 +6,18 @@ Source: CloudViews section 5 (analyzer) and 7.1 (filters and top-k).
 from __future__ import annotations
 
 import uuid
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from metastore.ports import Metastore
-from metastore.records import Analysis, Annotation, Job, Overlap, OverlapCriteria
+from metastore.records import Analysis, Annotation, Job
 from optimizer_plugin.analyzer.candidates import Candidate, Rejected
 from optimizer_plugin.analyzer.coordination import submission_order
+from optimizer_plugin.analyzer.mining import mined
 from optimizer_plugin.analyzer.selection.filters import FILTERS
 from optimizer_plugin.analyzer.selection.strategies import select
 from optimizer_plugin.policies import Policy
-from signatures.model import NormalizedSignature, PreciseSignature
 
 MINIMUM_LEASE_SECONDS = 10.0
 
@@ -67,7 +66,7 @@ def analyze(
     hours = policy.selection.window_hours
     since = since or (now - timedelta(hours=hours) if hours else datetime(1970, 1, 1, tzinfo=UTC))
     jobs = metastore.jobs(tenant, since, until)
-    candidates = _mined(metastore, tenant, since, until) if probed is None else list(probed)
+    candidates = mined(metastore, tenant, since, until) if probed is None else list(probed)
     passed: list[Candidate] = []
     rejected: list[Rejected] = []
     for candidate in candidates:
@@ -99,55 +98,6 @@ def analyze(
     )
 
 
-def _mined(metastore: Metastore, tenant: str, since: datetime, until: datetime) -> list[Candidate]:
-    """Candidates with attributed times, aggregated in the metastore, with the jobs they stand in."""
-    overlaps = metastore.overlaps(tenant, since, until, OverlapCriteria(minimum_frequency=1))
-    recurring = {o.normalized: o for o in overlaps if o.occurrences > 1}
-    saved: dict[NormalizedSignature, dict[str, float]] = {key: {} for key in recurring}
-    instances: Counter[PreciseSignature] = Counter()
-    found: dict[NormalizedSignature, list[tuple[PreciseSignature, tuple[str, int]]]] = defaultdict(list)
-    templates = {job.job_id: job.template for job in metastore.jobs(tenant, since, until)}
-    for occurrence in metastore.occurrences(tenant, since, until):
-        if occurrence.normalized in saved:
-            by_job = saved[occurrence.normalized]
-            template = templates[occurrence.job_id]
-            by_job[template] = by_job.get(template, 0.0) + (occurrence.attributed_seconds or 0.0)
-            if occurrence.precise is not None:
-                instances[occurrence.precise] += 1
-                found[occurrence.normalized].append((occurrence.precise, (template, occurrence.ordinal)))
-    shared = {
-        key: frozenset(place for precise, place in places if instances[precise] > 1)
-        for key, places in found.items()
-    }
-    return [
-        replace(_candidate(overlap, saved[key]), places=shared[key])
-        for key, overlap in recurring.items()
-        if shared.get(key)
-    ]
-
-
-def _candidate(overlap: Overlap, saved: Mapping[str, float]) -> Candidate:
-    """Every instance is built once: its first reader saves nothing and pays for the writing."""
-    attributed = overlap.average_attributed_seconds or 0.0
-    build = overlap.average_standalone_seconds or attributed
-    write = overlap.average_write_seconds or 0.0
-    return Candidate(
-        normalized=overlap.normalized,
-        kind=overlap.kind,
-        label=overlap.label,
-        occurrences=overlap.occurrences,
-        saved_seconds=saved,
-        build_seconds=overlap.distinct_precise * (build + write),
-        rows=overlap.average_rows,
-        size_bytes=overlap.average_size_bytes,
-        job_share=overlap.maximum_job_share,
-        tables=overlap.tables,
-        tags=overlap.tags,
-        columns=overlap.columns,
-        sort_columns=overlap.designs[0][0] if overlap.designs else (),
-    )
-
-
 def _run_seconds(jobs: Sequence[Job]) -> dict[str, float]:
     """Mean run time by template, in the order in which templates first came."""
     found: dict[str, list[float]] = {}
@@ -157,7 +107,8 @@ def _run_seconds(jobs: Sequence[Job]) -> dict[str, float]:
 
 
 def _annotation(candidate: Candidate, analysis: Analysis, policy: Policy, jobs: Sequence[Job]) -> Annotation:
-    lease = max(MINIMUM_LEASE_SECONDS, candidate.build_seconds * policy.views.lease_margin)
+    average = candidate.build_seconds / candidate.instances
+    lease = max(MINIMUM_LEASE_SECONDS, average * policy.views.lease_margin)
     return Annotation(
         tenant=analysis.tenant,
         normalized=candidate.normalized,
@@ -179,6 +130,8 @@ def _annotation(candidate: Candidate, analysis: Analysis, policy: Policy, jobs: 
 def _lifetime_seconds(candidate: Candidate, policy: Policy, jobs: Sequence[Job]) -> float:
     """From lineage: the longest interval at which a recurring job uses the view (CloudViews 5.4)."""
     longest = policy.views.expires_after_hours * 3600
+    if not longest:
+        return 0.0  # kept until space is reclaimed, whatever the lineage says
     last: dict[str, datetime] = {}
     for job in jobs:
         if job.template in candidate.jobs:
