@@ -27,9 +27,9 @@ def run(protocol: Protocol, queries: tuple[int, ...], dataset: Dataset, director
     return run_protocol(settings, dataset, Respool(directory / "metastore"))
 
 
-def test_repeat_reads_what_it_captured(dataset: Dataset, tmp_path: Path) -> None:
+def test_repeat_reads_what_it_captured(dataset: Dataset, server_directory: Path) -> None:
     """Every result is captured once and read once, and both are right."""
-    result = run(Protocol.REPEAT, (3, 42, 52), dataset, tmp_path)
+    result = run(Protocol.REPEAT, (3, 42, 52), dataset, server_directory)
 
     assert result.passed
     (repeat,) = result.repeats
@@ -40,9 +40,9 @@ def test_repeat_reads_what_it_captured(dataset: Dataset, tmp_path: Path) -> None
     assert {view.signature for view in repeat.views} == {each[0] for each in captured}
 
 
-def test_cloudviews_analyzes_what_it_recorded(dataset: Dataset, tmp_path: Path) -> None:
+def test_cloudviews_analyzes_what_it_recorded(dataset: Dataset, server_directory: Path) -> None:
     """The history pass builds nothing, the analysis selects, the last pass builds and reads."""
-    result = run(Protocol.CLOUDVIEWS, (4, 11, 74), dataset, tmp_path)
+    result = run(Protocol.CLOUDVIEWS, (4, 11, 74), dataset, server_directory)
 
     assert result.passed
     (repeat,) = result.repeats
