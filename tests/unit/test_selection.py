@@ -89,7 +89,7 @@ FILTER_CASES = [
 @pytest.mark.parametrize(("check", "document", "changes", "word"), FILTER_CASES)
 def test_filters(check: object, document: str, changes: dict[str, object], word: str | None) -> None:
     """Each filter passes up to its limit and gives its reason beyond it."""
-    reason = check(candidate(**changes), policy_of(document))  # type: ignore[operator]
+    reason = check(candidate(**changes), policy_of(document))  # type: ignore[operator, arg-type]
     assert (reason is None) is (word is None)
     assert word is None or word in reason
 
