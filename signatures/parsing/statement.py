@@ -117,7 +117,7 @@ def parse(text: str, tokens: list[Token], dialect: str) -> exp.Expr:
 def _check_complete(tree: exp.Expr, tokens: list[Token]) -> None:
     """Every name and literal of the text has to be in the tree, as often as in the text.
 
-    Builders of the parser leave arguments out: of ``list_reverse_sort(l, c)`` the ``c`` is lost.
+    Builders of the parser leave arguments out: of ``list_sort(l, 'DESC')`` the order is lost.
     """
     leaves = _leaves(tree)
     for token, following in zip(tokens, [*tokens[1:], None], strict=True):

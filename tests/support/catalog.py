@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import duckdb
+from hypothesis.vendor.pretty import RepresentationPrinter
 
 from signatures.catalog import (
     ColumnFacts,
@@ -29,7 +30,7 @@ _STABILITIES = {
 _VIEW_TEXT = re.compile(r"\bAS\b\s*(.*?);?\s*$", re.DOTALL | re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class FixedCatalog:
     """A snapshot of names in one schema ``db.main``, put together by a test.
 
@@ -40,6 +41,13 @@ class FixedCatalog:
     views: Mapping[str, ViewFacts] = field(default_factory=dict)
     functions: Mapping[str, FunctionFacts] = field(default_factory=dict)
     files: Mapping[str, tuple[ColumnFacts, ...]] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"FixedCatalog({', '.join((*self.tables, *self.views))})"
+
+    def _repr_pretty_(self, printer: RepresentationPrinter, cycle: bool) -> None:
+        """Hypothesis would print every function of the engine."""
+        printer.text(repr(self))
 
     def relation(self, parts: tuple[str, ...]) -> TableFacts | ViewFacts | None:
         """A table or a view by its name, with or without schema and database."""

@@ -10,7 +10,8 @@ TABLE = (
     "CREATE TABLE operands(a INT, b INT, c INT, s VARCHAR, t VARCHAR, x BOOLEAN, y BOOLEAN)",
     """INSERT INTO operands VALUES
         (1, 2, 3, '1', '11', true, false), (0, -2, 2, 'a1', '1', false, false),
-        (7, 7, 2, '2', '2', false, true), (4, 1, 0, '1true', 'true', NULL, true), (NULL, 3, 1, NULL, '2', true, NULL)""",
+        (7, 7, 2, '2', '2', false, true),
+        (4, 1, 0, '1true', 'true', NULL, true), (NULL, 3, 1, NULL, '2', true, NULL)""",
 )
 """Rows on which another grouping of operators shows."""
 
