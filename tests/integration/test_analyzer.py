@@ -62,7 +62,8 @@ def database(tmp_path: Path) -> Path:
     with duckdb.connect(str(path)) as connection:
         connection.execute(
             "CREATE TABLE orders AS SELECT range AS id, "
-            "CASE WHEN range % 11 = 0 THEN NULL ELSE range % 20 END AS shop, (range * 7919 % 1000)::DECIMAL(10, 2) AS amount FROM range(50000)"
+            "CASE WHEN range % 11 = 0 THEN NULL ELSE range % 20 END AS shop, "
+            "(range * 7919 % 1000)::DECIMAL(10, 2) AS amount FROM range(50000)"
         )
         connection.execute(
             "CREATE TABLE shops AS SELECT range AS id, CASE WHEN range % 3 = 0 THEN NULL "
