@@ -29,6 +29,9 @@ ROW_WINDOW_FUNCTIONS = frozenset(
     {"row_number", "ntile", "lag", "lead", "first_value", "last_value", "nth_value", "fill"}
 )
 
+ORDER_CODES = frozenset({"REUSE-103", "REUSE-104", "REUSE-105", "REUSE-117"})
+"""Reasons that say that a result depends on the order of the rows below it."""
+
 GRAMMAR_FUNCTIONS = frozenset(
     """cast try_cast extract coalesce case if ifnull nullif position substring trim ltrim rtrim overlay
     grouping grouping_id exists row map struct interval collate count list_value array unnest any all try
@@ -123,6 +126,14 @@ def tied_rows() -> Reason:
         code="REUSE-112",
         text="its rows depend on how the engine orders rows that compare equal: only whole statements of "
         "the very same text share them",
+    )
+
+
+def order_around() -> Reason:
+    """REUSE-119."""
+    return Reason(
+        code="REUSE-119",
+        text="the rest of the statement depends on the order of its rows, which a view does not keep",
     )
 
 

@@ -17,6 +17,7 @@ from signatures.model import (
     InputIdentity,
     NeededColumn,
     PhysicalProperties,
+    Reason,
     Subexpression,
     SubexpressionKind,
 )
@@ -30,6 +31,7 @@ from signatures.plan import (
     Limit,
     Output,
     Plan,
+    Sample,
     Scan,
     Sort,
     TableFunction,
@@ -38,6 +40,7 @@ from signatures.plan import (
     make_core,
     references,
     visible,
+    walk_plans,
 )
 from signatures.sites import BlockSite, QuerySite, Site, SiteOutput, SiteUse, TextRange
 
@@ -72,7 +75,23 @@ class Enumerator:
             self._query(record)
         for block in self.context.blocks:
             self._block(block)
+        self._keep_order()
         return _with_contents(self.found)
+
+    def _keep_order(self) -> None:
+        """Nothing is replaced where the statement's result depends on the order of rows.
+
+        ``SELECT list(x) FROM (SELECT ... )``: the list is in the order in which the inner query gives its
+        rows, and a view gives the same rows in another one.
+        """
+        whole = SubexpressionKind.STATEMENT
+        for found in self.found:
+            codes = {reason.code for reason in found.subexpression.ineligible}
+            sampled = any(isinstance(node, Sample) for node in walk_plans(found.query.plan))
+            if found.subexpression.kind is whole and (sampled or codes & eligibility.ORDER_CODES):
+                reason = eligibility.order_around()
+                self.found = [other if other is found else _refused(other, reason) for other in self.found]
+                return
 
     def _query(self, record: QueryRecord) -> None:
         plan = record.query.plan
@@ -107,6 +126,8 @@ class Enumerator:
         )
         names = tuple(output.name for output in record.query.outputs)
         self._add(kind, plan, text, columns, site, definition, label, names)
+        if record.ordered:
+            self.found[-1] = _refused(self.found[-1], eligibility.order_around())
 
     def _block(self, record: BlockRecord) -> None:
         if record.core is None or not record.complete or record.has_star or self.layout is None:
@@ -249,6 +270,11 @@ class Enumerator:
             label=label,
         )
         self.found.append(Found(subexpression, site, query, names))
+
+
+def _refused(found: Found, reason: Reason) -> Found:
+    reasons = tuple(dict.fromkeys((*found.subexpression.ineligible, reason)))
+    return replace(found, subexpression=replace(found.subexpression, ineligible=reasons))
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,8 @@ class QueryRecord:
     kind: str
     query: BoundQuery
     label: str
+    ordered: bool = False
+    """It has an ORDER BY that is not part of its plan: whoever counts on the order can't read a view."""
     levels: int = 0
     """Set operations between it and the block of ``anchor``, parentheses apart; 0 for a block."""
 
@@ -110,7 +112,8 @@ class Context:
     failures: list[Reason] = field(default_factory=list)
     view_depth: int = 0
     same_text_only: bool = False
-    """Something can only be told by the text itself, such as the order of parameters without names."""
+    """Something can only be told by the text itself, such as the order of parameters without names, or
+    the order of rows that an inner query asks for."""
     parameters: int = 0
     view_home: tuple[str, str] | None = None
     """Catalog and schema of the view whose text is being bound."""

@@ -51,9 +51,12 @@ class QueryBinder:
                 self.context.failures.append(error.reason)
                 self._salvage(inner, known)
             raise
+        ordered = kind != "statement" and bool(inner.args.get("order")) and not _limited(inner)
+        self.context.same_text_only = self.context.same_text_only or ordered
         if self.context.recording and kind != "view":
             block, levels = first_block(inner)
-            self.context.queries.append(QueryRecord(anchor(block), kind, query, "", levels))
+            record = QueryRecord(anchor(block), kind, query, "", ordered=ordered, levels=levels)
+            self.context.queries.append(record)
         return query
 
     def expressions(
@@ -214,6 +217,10 @@ def assert_values(plan: Plan) -> None:
     """
     if not isinstance(plan, ValuesList):
         raise NotUnderstood("VALUES")
+
+
+def _limited(node: exp.Expr) -> bool:
+    return bool(node.args.get("limit") or node.args.get("offset"))
 
 
 def first_block(node: exp.Expr) -> tuple[exp.Expr, int]:

@@ -122,6 +122,17 @@ def test_inner_part_can_be_shared(case: Case, compiled: dict[str, CompiledStatem
 
 
 @pytest.mark.parametrize(
+    "case", [case for case in CASES.values() if case.values("withholds")], ids=lambda c: c.key
+)
+def test_inner_part_is_withheld(case: Case, compiled: dict[str, CompiledStatement]) -> None:
+    """Where a result depends on the order of rows, what gives the rows stays in place."""
+    for kind in case.values("withholds"):
+        parts = [part for part in compiled[case.key].subexpressions if part.kind == kind]
+        assert parts
+        assert all("REUSE-119" in {reason.code for reason in part.ineligible} for part in parts)
+
+
+@pytest.mark.parametrize(
     "case", [case for case in CASES.values() if case.file != "sources.sql"], ids=lambda c: c.key
 )
 def test_engine_accepts(case: Case, connection: duckdb.DuckDBPyConnection) -> None:

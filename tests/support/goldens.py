@@ -7,6 +7,7 @@ whatever the golden file says, so that writing it anew blesses nothing that they
 * ``expect: eligible``, ``expect: tied`` (shared by the very same text only) or ``expect: REUSE-xxx``.
 * ``reject: REUSE-xxx``: the statement is not understood as a whole, for this reason.
 * ``shares: kind``: nevertheless some subexpression of this kind may be shared.
+* ``withholds: kind``: no subexpression of this kind may be shared, though there is one.
 """
 
 from __future__ import annotations
@@ -83,7 +84,8 @@ def describe(case: Case, compiled: CompiledStatement) -> str:
 
 def indented(canonical: str, width: int = 96) -> Iterator[str]:
     """A canonical plan on lines of their own where it is too long for one."""
-    yield from _lines(canonical, 0, width)
+    for part in _parts(canonical):
+        yield from _lines(part, 0, width)
 
 
 def _lines(text: str, depth: int, width: int) -> Iterator[str]:

@@ -27,7 +27,6 @@ from signatures.plan import (
     make_core,
 )
 
-
 A, B = ColumnRef(1, "a"), ColumnRef(1, "b")
 
 

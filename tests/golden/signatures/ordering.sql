@@ -78,3 +78,28 @@ SELECT item FROM sales USING SAMPLE 10 PERCENT (bernoulli)
 -- name: sample_with_seed
 -- expect: tied
 SELECT item FROM sales TABLESAMPLE bernoulli(10 PERCENT) REPEATABLE (7)
+
+-- name: limit_over_ordered_rows
+-- expect: REUSE-104
+-- withholds: derived_table
+SELECT * FROM (SELECT item, sum(quantity) FROM sales GROUP BY item ORDER BY item) LIMIT 2
+
+-- name: list_over_ordered_rows
+-- expect: REUSE-103
+-- withholds: derived_table
+SELECT list(item) FROM (SELECT item FROM sales WHERE quantity > 1 ORDER BY item)
+
+-- name: sampled_derived_table
+-- expect: tied
+-- withholds: derived_table
+SELECT item FROM (SELECT item FROM sales WHERE quantity > 1) USING SAMPLE reservoir(2 ROWS) REPEATABLE (7)
+
+-- name: ordered_inside
+-- expect: tied
+-- withholds: derived_table
+SELECT item FROM (SELECT item FROM sales WHERE quantity > 1 ORDER BY item)
+
+-- name: ordered_and_limited_inside
+-- expect: eligible
+-- shares: derived_table
+SELECT item FROM (SELECT item, store FROM sales WHERE quantity > 1 ORDER BY item, store LIMIT 2)
