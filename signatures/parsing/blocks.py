@@ -11,9 +11,10 @@ from sqlglot import exp
 from signatures.eligibility import NotUnderstood
 from signatures.expressions import Call, ColumnRef, Expression, OrderKey
 from signatures.orders import is_total
+from signatures.parsing.calls import is_aggregate, is_window
 from signatures.parsing.clauses import limit_plan, ordinal
 from signatures.parsing.context import BlockRecord, anchor
-from signatures.parsing.expressions import conjuncts_of, contains, is_aggregate, is_window
+from signatures.parsing.expressions import conjuncts_of, contains
 from signatures.parsing.grouping import Grouping, Lifting, Windowing, grouping_sets, nested_windows
 from signatures.parsing.joins import JoinBinder
 from signatures.parsing.relations import Ctes, sample_of

@@ -1,6 +1,5 @@
 """Binds sqlglot's scalar expressions to our own: with ``queries`` the only reader of sqlglot's trees.
 
-Functions keep the name that the text gives them, because the parser maps several functions to one class.
 A node that is not known here is not understood, and what contains it is opaque.
 """
 
@@ -13,9 +12,7 @@ from itertools import chain
 from typing import TypeGuard
 
 from sqlglot import exp
-from sqlglot.tokenizer_core import TokenType
 
-from signatures import eligibility
 from signatures.eligibility import NotUnderstood
 from signatures.expressions import (
     Call,
@@ -28,19 +25,14 @@ from signatures.expressions import (
     SubqueryExpression,
     walk,
 )
-from signatures.model import Reason
-from signatures.parsing.context import CallUse, ColumnUse, Context, anchor
+from signatures.parsing.calls import CallBinder
+from signatures.parsing.context import ColumnUse, Context
 from signatures.parsing.functions import FunctionNames
-from signatures.parsing.relations import call_text
 from signatures.parsing.scopes import Scope, fields, resolve
-from signatures.parsing.statement import tokens_of
 from signatures.parsing.types import type_text
-from signatures.plan import BoundQuery, references
+from signatures.plan import BoundQuery
 
 BindQuery = Callable[[exp.Expr, "Scope | None", str], BoundQuery]
-
-_BEFORE_ARGUMENT = r"\s*\((?:\s|\(|\bDISTINCT\b|\bCASE\b|\bWHEN\b)*$"
-_WORD = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
 
 _PLAIN = (
     exp.Func,
@@ -84,18 +76,6 @@ _OTHER_STRINGS = (
 )
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
 _NEGATED = {"eq": "neq", "neq": "eq", "lt": "gte", "gte": "lt", "gt": "lte", "lte": "gt"}
-WINDOW = "window:"
-AGGREGATE = "aggregate:"
-
-
-def is_aggregate(expression: Expression) -> bool:
-    """Whether an expression is a call of an aggregate, not of a window."""
-    return isinstance(expression, Call) and expression.name.startswith(AGGREGATE)
-
-
-def is_window(expression: Expression) -> bool:
-    """Whether an expression is a window call."""
-    return isinstance(expression, Call) and expression.name.startswith(WINDOW)
 
 
 def conjuncts_of(node: exp.Expr) -> list[exp.Expr]:
@@ -152,9 +132,9 @@ class ExpressionBinder:
             case exp.Cast():
                 return self._cast(node)
             case exp.Window():
-                return self._window(node)
+                return CallBinder(self).window(node)
             case exp.Filter():
-                return self._filter(node)
+                return CallBinder(self).filtered(node)
             case exp.Lambda():
                 return self._lambda(node)
             case exp.Comprehension():
@@ -175,7 +155,7 @@ class ExpressionBinder:
             case _ if isinstance(node, _COMPARISONS) and isinstance(node.expression, exp.Any | exp.All):
                 return self._quantified(node)
             case _ if isinstance(node, _PLAIN) and not isinstance(node, _DENIED):
-                return self._plain(node)
+                return CallBinder(self).plain(node)
             case _:
                 raise NotUnderstood(f"{node.key} expression")
 
@@ -308,223 +288,6 @@ class ExpressionBinder:
         if node.args.get("condition"):
             parts.append(LambdaExpression(1, inner.bind(node.args["condition"])))
         return Call("comprehension", tuple(parts))
-
-    def _plain(self, node: exp.Expr) -> Expression:
-        """A function or operator with nothing special to it: every argument is kept, in order."""
-        name = self._name(node)
-        if isinstance(node, exp.TimeUnit) and not isinstance(node, exp.Interval):
-            self._check_unit(node)
-        arguments: list[Expression] = []
-        shape: list[str] = []
-        options: list[tuple[str, str]] = []
-        order: tuple[OrderKey, ...] = ()
-        for key, value in node.args.items():
-            if value is None or value is False or value == []:
-                continue
-            if key == "this" and isinstance(value, exp.Order):
-                order = self.order(value)
-                value = value.this
-            if key == "this" and isinstance(value, exp.Distinct) and not value.args.get("on"):
-                options.append(("distinct", "true"))
-                value = value.expressions
-            if isinstance(value, exp.Star) and isinstance(node, exp.Count):
-                options.append(("star", "true"))
-            elif isinstance(value, list):
-                arguments += [self.bind(part) for part in value]
-                shape.append(f"{key}*{len(value)}")
-            elif isinstance(value, exp.Var):
-                options.append((key, value.name.lower()))
-            elif isinstance(value, exp.DataType):
-                options.append((key, type_text(value)))
-            elif isinstance(value, exp.Identifier) and isinstance(node, exp.PropertyEQ):
-                options.append((key, value.name))
-            elif isinstance(value, exp.Expr):
-                arguments.append(self.bind(value))
-                shape.append(key)
-            elif isinstance(value, str | bool | int):
-                if not (isinstance(node, exp.Anonymous) and key == "this"):
-                    options.append((key, str(value)))
-            else:
-                raise NotUnderstood(f"argument {key} of {node.key}")
-        if shape not in ([], ["this"], ["this", "expression"]):
-            options.append(("shape", " ".join(shape)))
-        call = Call(name, tuple(arguments), tuple(options), order)
-        return self._function(node, call) if isinstance(node, exp.Func) else call
-
-    def _name(self, node: exp.Expr) -> str:
-        """The function's name as the text has it; of operators, the name of the class."""
-        if isinstance(node, exp.Anonymous):
-            return str(node.this).lower()
-        start, end = node.meta.get("start"), node.meta.get("end")
-        if isinstance(node, exp.Func) and isinstance(start, int) and isinstance(end, int):
-            word = self.context.text[start : end + 1].strip('"')
-            if _WORD.fullmatch(word):
-                return word.lower()
-        return node.key
-
-    def _function(self, node: exp.Func, call: Call) -> Expression:
-        facts = self.functions.look_up(call.name, grammar=isinstance(node, exp.Connector | exp.Case | exp.If))
-        if node.meta.get("start") is None and (facts.options or isinstance(node, exp.ArgMax | exp.ArgMin)):
-            # The name is the class's, not the text's: a macro may have taken one of the two.
-            raise NotUnderstood(f"function {call.name} under another name")
-        hazards = facts.hazards
-        if facts.is_aggregate:
-            self._check_level(call)
-            distinct = ("distinct", "true") in call.options
-            hazards += _aggregate_hazards(call, distinct=distinct)
-        named = replace(
-            call,
-            name=AGGREGATE + call.name if facts.is_aggregate else call.name,
-            hazards=hazards,
-            options=call.options + facts.options,
-        )
-        if facts.is_aggregate:
-            self._note_call(node, named)
-        return named
-
-    def _check_unit(self, node: exp.Expr) -> None:
-        """The parser turns any name in the place of a unit into that unit, also that of a column.
-
-        ``date_trunc(month, d)`` truncates to what the column ``month`` says.
-        """
-        unit = node.args.get("unit")
-        if not isinstance(unit, exp.Var):
-            return
-        text = call_text(self.context.text, node.meta.get("start"))
-        tokens = tokens_of(text[text.index("(") + 1 : -1], self.context.dialect)
-        written = tokens[0].text.upper() if tokens and tokens[0].token_type == TokenType.STRING else ""
-        if unit.name != exp.TimeUnit.UNABBREVIATED_UNIT_NAME.get(written, written):
-            raise NotUnderstood(f"unit of {node.key} that is not a string")
-
-    def _check_level(self, call: Call) -> None:
-        """An aggregate over columns of the query around it alone is computed there, not here.
-
-        ``SELECT (SELECT sum(t.a)) FROM t`` has one row, with the sum over all of t.
-        """
-        over: frozenset[int] = references(call) if self.scope.parent is not None else frozenset()
-        around: set[int] = set()
-        scope = self.scope.parent
-        while over and scope is not None:
-            for column in (column for source in scope.sources for column in source.columns):
-                around |= references(column.expression)
-            scope = scope.parent
-        if over and over <= around:
-            raise NotUnderstood(f"{call.name}() over columns of the query around it")
-
-    def _note_call(self, node: exp.Expr, call: Expression) -> None:
-        start = self._start(node)
-        if self.context.recording and start is not None:
-            self.context.calls.append(CallUse(start, self.scope.block, call))
-
-    def _start(self, node: exp.Expr) -> int | None:
-        """Where a call begins in the text; the parser does not say it of max and min."""
-        start = node.meta.get("start")
-        if isinstance(start, int):
-            return start
-        first = anchor(node)
-        if first < 0 or not isinstance(node, exp.Max | exp.Min):
-            return None
-        found = re.search(rf"\b{node.key}{_BEFORE_ARGUMENT}", self.context.text[:first], re.IGNORECASE)
-        return None if found is None else found.start()
-
-    def _filter(self, node: exp.Filter) -> Expression:
-        call = self.bind(node.this)
-        if not isinstance(call, Call) or not is_aggregate(call):
-            raise NotUnderstood("FILTER on something else than an aggregate")
-        condition = self.bind(node.expression.this)
-        filtered = replace(
-            call, arguments=(*call.arguments, condition), options=(*call.options, ("filter", "true"))
-        )
-        if self.context.recording and self.context.calls and self.context.calls[-1].expression is call:
-            self.context.calls[-1] = replace(self.context.calls[-1], expression=filtered)
-        elif self.context.recording and self._start(node.this) is not None:
-            raise NotUnderstood("FILTER with nested aggregates")
-        return filtered
-
-    def _window(self, node: exp.Window) -> Expression:
-        noted = len(self.context.calls)
-        call = self.bind(node.this)
-        self.context.calls[noted:] = [use for use in self.context.calls[noted:] if use.expression is not call]
-        while isinstance(call, Call) and call.name in ("ignorenulls", "respectnulls"):
-            inner = call.arguments[0]
-            if not isinstance(inner, Call):
-                raise NotUnderstood("window function")
-            call = replace(inner, options=(*inner.options, ("nulls", call.name)))
-        if not isinstance(call, Call):
-            raise NotUnderstood("window function")
-        return self._over(node, call)
-
-    def _over(self, node: exp.Window, call: Call) -> Expression:
-        partition, order, frame = self._specification(node, ())
-        name = call.name.removeprefix(AGGREGATE)
-        framed = replace(
-            call,
-            name=WINDOW + name,
-            arguments=(*call.arguments, *(self.bind(part) for part in partition)),
-            options=(*call.options, ("partition", str(len(partition))), *frame),
-            hazards=tuple(h for h in call.hazards if h.code != "REUSE-103"),
-        )
-        keys = tuple(self.order_key(key, self.bind(key.this)) for key in order)
-        rows_frame = any(value == "rows" for key, value in frame if key == "kind")
-        sensitive = name in eligibility.ROW_WINDOW_FUNCTIONS or (
-            name not in eligibility.PEER_WINDOW_FUNCTIONS
-            and (rows_frame or name in eligibility.ORDER_DEPENDENT_AGGREGATES)
-        )
-        if sensitive and not keys:
-            framed = replace(framed, hazards=(*framed.hazards, eligibility.unordered_rows(f"{name}() OVER")))
-        inner_order = call.order
-        if inner_order:
-            raise NotUnderstood("ORDER BY inside a window call")
-        return replace(framed, order=keys, tie_sensitive=sensitive)
-
-    def _specification(
-        self, node: exp.Window, seen: tuple[str, ...]
-    ) -> tuple[list[exp.Expr], list[exp.Expr], tuple[tuple[str, str], ...]]:
-        """PARTITION BY, ORDER BY and frame, with a named window looked up."""
-        partition = list(node.args.get("partition_by") or [])
-        order = node.args.get("order")
-        keys = list(order.expressions) if order else []
-        frame = self._frame(node.args.get("spec"))
-        alias = node.args.get("alias")
-        if alias is not None and node.args.get("over"):
-            name = alias.name.lower()
-            base = dict(self.windows).get(name)
-            if base is None or name in seen:
-                raise NotUnderstood(f"window {name}")
-            base_partition, base_keys, base_frame = self._specification(base, (*seen, name))
-            partition = partition or base_partition
-            keys = keys or base_keys
-            frame = frame or base_frame
-        if node.args.get("first") is not None:
-            raise NotUnderstood("KEEP FIRST")
-        return partition, keys, frame
-
-    def _frame(self, spec: exp.Expr | None) -> tuple[tuple[str, str], ...]:
-        if spec is None:
-            return ()
-        found = []
-        for key, value in spec.args.items():
-            if value is None:
-                continue
-            if isinstance(value, exp.Literal):
-                found.append((key, f"{value.this}"))
-            elif isinstance(value, str):
-                found.append((key, value.lower()))
-            elif isinstance(value, exp.Var):
-                found.append((key, value.name.lower()))
-            elif isinstance(value, exp.Interval) and isinstance(value.this, exp.Literal):
-                found.append((key, f"interval {value.this.this} {value.args.get('unit')}".lower()))
-            else:
-                raise NotUnderstood("window frame")
-        return tuple(found)
-
-
-def _aggregate_hazards(call: Call, *, distinct: bool) -> tuple[Reason, ...]:
-    if call.name not in eligibility.ORDER_DEPENDENT_AGGREGATES:
-        return ()
-    keys = {key.expression for key in call.order}
-    fixed = call.name in eligibility.ORDER_FIXES and bool(keys) and call.arguments[0] in keys
-    return () if fixed and not distinct else (eligibility.order_dependent(call.name),)
 
 
 def _of_one_type(low: Expression, high: Expression) -> bool:
