@@ -15,6 +15,7 @@ from optimizer_plugin.errors import (
     StoreUnwritableError,
     VerificationError,
 )
+from optimizer_plugin.installation import PACKAGES_ARE_OURS
 from optimizer_plugin.settings import Settings
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from optimizer_plugin.policies import Policy
 
 __all__ = [
+    "PACKAGES_ARE_OURS",
     "ConfigurationError",
     "EngineMissingError",
     "MetastoreUnavailableError",

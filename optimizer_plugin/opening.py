@@ -10,13 +10,21 @@ from metastore.opening import open_metastore
 from metastore.ports import Metastore
 from optimizer_plugin import policies
 from optimizer_plugin.engines.ports import Engine
-from optimizer_plugin.errors import ConfigurationError, MetastoreUnavailableError
+from optimizer_plugin.errors import ConfigurationError, MetastoreUnavailableError, ReuseError
 from optimizer_plugin.recording import Recorder
 from optimizer_plugin.session import Session
 from optimizer_plugin.settings import Settings
 from optimizer_plugin.templates import Templates
 from optimizer_plugin.views.building import Builder
 from optimizer_plugin.views.store import Store
+
+
+def in_our_words(error: MetastoreError) -> ReuseError:
+    """A metastore's error as one of ours: its message names the remedy already."""
+    found, _, remedy = str(error).rpartition("; ")
+    if isinstance(error, BadUrl):
+        return ConfigurationError(str(error), remedy="correct the argument metastore or RESPOOL_METASTORE")
+    return MetastoreUnavailableError(found or remedy, remedy=remedy if found else "")
 
 
 def opened_metastore(settings: Settings) -> Metastore:
@@ -32,9 +40,9 @@ def opened_metastore(settings: Settings) -> Metastore:
     try:
         return open_metastore(settings.metastore, data_directory=settings.data_directory)
     except BadUrl as error:
-        raise ConfigurationError(str(error), remedy="correct RESPOOL_METASTORE") from error
+        raise in_our_words(error) from error
     except MetastoreError as error:
-        problem = MetastoreUnavailableError(str(error))
+        problem = in_our_words(error)
         if settings.strict:
             raise problem from error
         warnings.warn(f"respool: {problem}; reuse is kept to this process", RuntimeWarning, stacklevel=4)

@@ -108,7 +108,6 @@ class Session:
     last_error: str = ""
     enabled: bool = True
     sampling: random.Random = field(default_factory=random.Random)
-    _views: dict[PreciseSignature, View] = field(default_factory=dict)
     at_step: Callable[[str], None] | None = None
     """Called at the start of each step; tests inject failures here."""
 

@@ -11,7 +11,7 @@ from itertools import combinations
 
 from signatures import eligibility
 from signatures.encoding import Encoder, Text, normalized_signature
-from signatures.expressions import ColumnRef, Expression
+from signatures.expressions import Call, ColumnRef, Expression
 from signatures.grouped import grouped_uses
 from signatures.model import (
     InputIdentity,
@@ -140,7 +140,7 @@ class Enumerator:
             self._part(places, tuple(range(len(record.items))), SubexpressionKind.CORE)
         self._aggregate(places)
         if record.plain_joins and not any(item.using for item in record.items):
-            for subset in _subsets(record, [part.over for part in places.conjuncts]):
+            for subset in _subsets(record, [part.expression for part in places.conjuncts]):
                 self._part(places, subset, SubexpressionKind.JOIN_SUBSET)
 
     def _part(self, places: _Places, chosen: tuple[int, ...], kind: SubexpressionKind) -> None:
@@ -388,16 +388,18 @@ def _relations(record: BlockRecord, chosen: Iterable[int]) -> frozenset[int]:
     return frozenset(r for index in chosen for r in visible(record.items[index].plan))
 
 
-def _subsets(record: BlockRecord, conjuncts: Iterable[frozenset[int]]) -> Iterator[tuple[int, ...]]:
+def _subsets(record: BlockRecord, conjuncts: Iterable[Expression]) -> Iterator[tuple[int, ...]]:
     """Connected subsets of the items, small ones first, bounded (Q64 of TPC-DS has 4,921)."""
     count = len(record.items)
     if count < 3:
         return
     owner = {r: index for index, item in enumerate(record.items) for r in visible(item.plan)}
     edges = set()
-    for relations in conjuncts:
-        over = {owner[r] for r in relations if r in owner}
-        edges |= set(combinations(sorted(over), 2))
+    for predicate in conjuncts:
+        # Only equality connects: a join over anything else can be as large as a product.
+        if isinstance(predicate, Call) and predicate.name == "eq":
+            over = {owner[r] for r in references(predicate) if r in owner}
+            edges |= set(combinations(sorted(over), 2)) if len(over) == 2 else set()
     given = 0
     for size in range(2, min(count - 1, MAX_SUBSET_SIZE) + 1):
         for subset in combinations(range(count), size):

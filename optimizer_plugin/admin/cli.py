@@ -22,11 +22,11 @@ from optimizer_plugin.admin.options import (
     StoreDirectory,
     Tenant,
     Verbose,
-    in_our_words,
     options,
     with_common_options,
 )
 from optimizer_plugin.errors import ReuseError
+from optimizer_plugin.opening import in_our_words
 
 ENTRY_POINTS = "respool.commands"
 """Other distributions add commands through entry points of this group; built-in names win."""

@@ -12,10 +12,10 @@ from typing import Annotated, cast
 
 import typer
 
-from metastore.errors import BadUrl, MetastoreError
+from metastore.errors import MetastoreError
 from metastore.opening import open_metastore
 from metastore.ports import Metastore
-from optimizer_plugin.errors import ConfigurationError, MetastoreUnavailableError, ReuseError
+from optimizer_plugin.opening import in_our_words
 from optimizer_plugin.settings import Settings
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -107,11 +107,3 @@ def opened(settings: Settings) -> Iterator[Metastore]:
             metastore.close()
     except MetastoreError as error:
         raise in_our_words(error) from error
-
-
-def in_our_words(error: MetastoreError) -> ReuseError:
-    """A metastore's error as one of ours: its message names the remedy already."""
-    found, _, remedy = str(error).rpartition("; ")
-    if isinstance(error, BadUrl):
-        return ConfigurationError(str(error), remedy="correct --metastore or RESPOOL_METASTORE")
-    return MetastoreUnavailableError(found or remedy, remedy=remedy if found else "")
