@@ -101,10 +101,14 @@ class CallBinder:
         return node.key
 
     def _function(self, node: exp.Func, call: Call) -> Expression:
-        facts = self.binder.functions.look_up(
-            call.name, grammar=isinstance(node, exp.Connector | exp.Case | exp.If)
+        branch = isinstance(node, exp.If) and isinstance(node.parent, exp.Case)
+        if branch or isinstance(node, exp.Case):
+            return call  # grammar, whatever functions or macros are called so
+        facts = self.binder.functions.look_up(call.name, grammar=isinstance(node, exp.Connector | exp.If))
+        renamed = isinstance(node, exp.ArgMax | exp.ArgMin) or (
+            facts.options and not isinstance(node, exp.If)
         )
-        if node.meta.get("start") is None and (facts.options or isinstance(node, exp.ArgMax | exp.ArgMin)):
+        if node.meta.get("start") is None and renamed:
             # The name is the class's, not the text's: a macro may have taken one of the two.
             raise NotUnderstood(f"function {call.name} under another name")
         hazards = facts.hazards

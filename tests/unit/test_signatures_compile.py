@@ -180,6 +180,18 @@ def test_macro_is_its_definition(catalog: FixedCatalog) -> None:
     assert "calls itself" in refusal("SELECT f(a) FROM t", named("f(x)"))
 
 
+def test_case_is_no_function(catalog: FixedCatalog) -> None:
+    """DuckDB 2 has a macro called ``if``, which the branches of CASE have nothing to do with."""
+    macro = FunctionFacts(name="if", kind=FunctionKind.MACRO, parameters=("a", "b", "c"), definition="a")
+    names = replace(catalog, functions={**catalog.functions, "if": macro})
+    sql = "SELECT CASE WHEN a > 1 THEN b ELSE 2 END FROM t"
+    found = meaning(compiled(sql, names))
+    assert found is not None
+    assert found == meaning(compiled(sql, catalog))
+    hazard = compiled("SELECT CASE WHEN a > 1 THEN random() ELSE uuid() END FROM t", catalog)
+    assert {reason.code for reason in hazard.subexpressions[0].ineligible} == {"REUSE-101"}
+
+
 def test_statement_that_is_nested_too_deeply(catalog: FixedCatalog) -> None:
     """Depth costs the signature, not the statement."""
     deep = "(" * 3_000 + "1" + ")" * 3_000

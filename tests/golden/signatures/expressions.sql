@@ -156,7 +156,7 @@ SELECT ~quantity + store FROM sales
 
 -- name: double_equals_in_chain
 -- reject: REUSE-109
-SELECT quantity = store == item FROM sales
+SELECT quantity || store == item FROM sales
 
 -- name: concatenation
 -- expect: eligible
