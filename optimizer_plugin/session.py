@@ -391,7 +391,8 @@ class Session:
         if template is None or report.whole:
             return True
         try:
-            return dict(self.engine.versions(template.inputs)) == dict(report.versions)
+            now = self.engine.versions(template.inputs, rows_waiting=True)
+            return dict(now) == dict(report.versions)
         except Exception as error:  # noqa: BLE001 - the boundary that fails open
             self._failed(report, error)
             return False

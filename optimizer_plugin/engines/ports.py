@@ -103,8 +103,13 @@ class Engine(Protocol):
         """Engine, its major version and every session setting that changes results, as one line."""
         ...
 
-    def versions(self, inputs: Iterable[InputIdentity]) -> Mapping[InputIdentity, InputVersion | None]:
-        """The version of each input now; None where it cannot be told."""
+    def versions(
+        self, inputs: Iterable[InputIdentity], *, rows_waiting: bool = False
+    ) -> Mapping[InputIdentity, InputVersion | None]:
+        """The version of each input now; None where it cannot be told.
+
+        With ``rows_waiting`` the rows of a statement are still to be fetched and must not get lost.
+        """
         ...
 
     def in_transaction(self) -> bool:

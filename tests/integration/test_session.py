@@ -351,3 +351,20 @@ def test_a_view_whose_readers_got_slower_is_withdrawn(wrap: Wrap, database: Path
     later.close()
     connection.close()
     assert found == plain(database, JOIN)
+
+
+@pytest.mark.parametrize("kind", ["core", "aggregate"])
+def test_another_open_connection_does_not_cost_the_rows(wrap: Wrap, database: Path, kind: str) -> None:
+    """While a raw connection to the same database is open, the rows of a rewritten statement arrive."""
+    expected = plain(database, JOIN)
+    connection = wrap(only(kind), strict=True, read_only=True)
+    with duckdb.connect(str(database), read_only=True) as other:
+        found = []
+        for _ in range(3):
+            found.append(rows_of(connection, JOIN))
+            other.execute(JOIN).fetchall()
+    stats = connection.reuse.stats()
+    connection.close()
+    assert found == [expected] * 3
+    assert stats["reused"] == 3
+    assert expected

@@ -84,13 +84,18 @@ class CatalogReader:
         """The snapshot of names; the same object as long as every name means the same."""
         return self._current(self._activity.sight()).catalog
 
-    def databases(self, sighting: Sighting) -> tuple[Database, ...]:
+    def databases(self, sighting: Sighting, *, aside: bool = False) -> tuple[Database, ...]:
         """The databases that are attached, as of a sighting made just now.
 
-        Where foreign connections keep names from being trusted, only the list of databases is read.
+        Where foreign connections keep names from being trusted, only the list of databases is read; with
+        ``aside`` not on the user's connection, whose rows may still be waiting.
         """
         kept = self._snapshot
-        if kept is None or self._is_current(kept, sighting):
+        if kept is not None and self._is_current(kept, sighting):
+            return kept.databases
+        if aside:
+            return self._attached.read(self._activity.rows(DATABASES_QUERY))
+        if kept is None:
             return self._current(sighting).databases
         return self._attached.read(self._run(DATABASES_QUERY))
 

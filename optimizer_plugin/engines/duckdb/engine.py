@@ -106,14 +106,17 @@ class DuckDBEngine:
         self._environment = None
         self._reader.forget()
 
-    def versions(self, inputs: Iterable[InputIdentity]) -> Mapping[InputIdentity, InputVersion | None]:
+    def versions(
+        self, inputs: Iterable[InputIdentity], *, rows_waiting: bool = False
+    ) -> Mapping[InputIdentity, InputVersion | None]:
         """The version of each input now; None where it cannot be told.
 
         Ask again after spooling, and before handing on the rows of a rewritten statement that also reads
-        base tables: only where nothing changed in between do rows and version belong together.
+        base tables: only where nothing changed in between do rows and version belong together. With
+        ``rows_waiting`` nothing runs on the connection itself, which would throw away rows not yet fetched.
         """
-        sighting = self._settled_sighting()
-        attached = self._reader.databases(sighting)
+        sighting = self._activity.sight() if rows_waiting else self._settled_sighting()
+        attached = self._reader.databases(sighting, aside=rows_waiting)
         found = self._versions.of(inputs, attached, sighting)
         if self._transaction is None and not self._unseen_transaction:
             return found
