@@ -81,7 +81,7 @@ def _aliases(tree: exp.Expr, random: Random) -> bool:
                 continue
             new = f"{name}_{random.randrange(100)}"
             for column in select.find_all(exp.Column):
-                if column.table == name and len(column.parts) == 2:
+                if column.table.lower() == name.lower() and len(column.parts) == 2:
                     column.set("table", exp.to_identifier(new))
             alias = item.args.get("alias") or exp.TableAlias()
             alias.set("this", exp.to_identifier(new))
