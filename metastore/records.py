@@ -138,8 +138,8 @@ class Annotation:
     columns: tuple[tuple[str, str], ...] = ()
     sort_columns: tuple[tuple[str, str], ...] = ()
     places: tuple[tuple[str, int], ...] = ()
-    """(template, ordinal) pairs where it was found to be shared. In a statement of one of these templates it
-    is built there and nowhere else: siblings that differ in a literal have the same normalized signature."""
+    """(template, ordinal) pairs where it was found to be shared. It is built there and nowhere else, though
+    read anywhere: what differs in a literal has the same normalized signature and no reader."""
     mode: MaterializationMode = MaterializationMode.ONLINE
     utility_seconds: float
     frequency: int

@@ -43,9 +43,8 @@ class Wanted:
     """(template, ordinal) pairs where it is shared; empty where it may be built wherever it stands."""
 
     def names(self, template: str, ordinal: int) -> bool:
-        """Whether it is to be built at a place: a template that it knows only has the places it names."""
-        known = any(template == name for name, _ in self.places)
-        return not known or (template, ordinal) in self.places
+        """Whether it is to be built at a place: only where it was found to be shared, if that is known."""
+        return not self.places or (template, ordinal) in self.places
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
