@@ -61,6 +61,14 @@ def with_parameters() -> Reason:
     return Reason(code="REUSE-308", text="parts of statements with parameters are not taken apart")
 
 
+def other_query() -> Reason:
+    """REUSE-309."""
+    return Reason(
+        code="REUSE-309",
+        text="its part of the text, bound by itself, is another computation: it is not built",
+    )
+
+
 def read_too_expensive(read_seconds: float, compute_seconds: float) -> Reason:
     """REUSE-401."""
     return Reason(

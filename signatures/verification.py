@@ -1,4 +1,4 @@
-"""Does a rewritten statement still mean the same? It is bound again, views expanded, and compared.
+"""Does an edited text mean what it should? It is bound again, views expanded, and compared.
 
 The comparison is of canonical plans and of the outputs in order, so it holds for whatever way the text was
 edited: a mistake in editing costs the rewriting, never the result.
@@ -6,7 +6,7 @@ edited: a mistake in editing costs the rewriting, never the result.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from signatures.catalog import Catalog
 from signatures.compiler import compile_statement
@@ -41,3 +41,23 @@ def same_meaning(
     before = meaning(original)
     after = meaning(compile_statement(rewritten, catalog, dialect, view_reads=view_reads))
     return before is not None and before == after
+
+
+def fills(query: str, canonical: str, keys: Sequence[str], catalog: Catalog, dialect: str) -> bool:
+    """Whether a query cut out of a statement has the rows of a subexpression, and its columns in order.
+
+    Out of its surroundings a name can mean something else: ``s.shop = info.a`` compares with the constant of
+    ``(SELECT 1 AS a) info``, and without that with a field of the struct ``s.info``. An empty key is a
+    constant.
+    """
+    compiled = compile_statement(query, catalog, dialect)
+    if compiled.statement is None or compiled.subexpressions[compiled.statement].canonical != canonical:
+        return False
+    outputs = compiled.definitions[compiled.statement].outputs
+    encoder = Encoder()
+    _, order = encoder.plan(compiled.definitions[compiled.statement].plan)
+    labels = (encoder.labels(order),)
+    texts = [encoder.expression(output.expression, labels) for output in outputs]
+    return len(texts) == len(keys) and all(
+        not key or key in (text.precise, text.normalized) for key, text in zip(keys, texts, strict=True)
+    )

@@ -27,6 +27,7 @@ from rewriter.model import Build
 from rewriter.rendering import spool_query
 from signatures.model import PreciseSignature, Reason
 from signatures.plan import Sort
+from signatures.verification import fills
 
 Parameters = Sequence[object] | Mapping[str, object] | None
 
@@ -98,6 +99,10 @@ class Builder:
         subexpression = compiled.subexpressions[build.ordinal]
         sql, keys = spool_query(compiled, build)
         whole = build.ordinal == compiled.statement
+        if not whole and not fills(
+            sql, subexpression.canonical, keys, self.engine.catalog(), self.engine.dialect
+        ):
+            return rejections.other_query()
         outputs = template.outputs(self.engine) if whole else self.engine.describe(sql)
         refused = self.engine.can_spool(outputs)
         if refused is not None:

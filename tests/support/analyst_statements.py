@@ -277,5 +277,171 @@ GROUP BY h.region -- done""",
     """SELECT s.shop, sum(CASE WHEN h.region = 'north' THEN s.amount END) n, sum(CASE WHEN h.region
     = 'south' THEN s.amount END) s FROM sales s, shops h WHERE s.shop = h.id GROUP BY s.shop
     ORDER BY s.shop""",
+    """SELECT h.region, i.price, s.info.a FROM sales s JOIN shops h ON s.shop = h.id JOIN items i
+    ON s.item = i.item WHERE s.info.b = 'q1'""",
+    """SELECT s.note.upper() AS u, h.name FROM sales s JOIN shops h ON s.shop = h.id JOIN items i
+    ON s.item = i.item WHERE i.price > 2""",
+    """SELECT h.name, (SELECT count(*) FROM items z WHERE z.item = s.item AND z.price > i.price)
+    AS c FROM sales s JOIN shops h ON s.shop = h.id JOIN items i ON s.item = i.item""",
+    """SELECT h.name FROM sales s, shops h, items i WHERE s.shop = h.id AND s.item = i.item AND
+    EXISTS (SELECT 1 FROM items z WHERE z.item = s.item AND z.price > 2)""",
+    """SELECT h.name FROM sales s, shops h, items i WHERE s.shop = h.id AND s.item = i.item AND
+    s.qty = (SELECT max(qty) FROM sales z WHERE z.shop = h.id)""",
+    """SELECT h.name, l.m FROM sales s JOIN shops h ON s.shop = h.id JOIN items i ON s.item =
+    i.item, LATERAL (SELECT max(amount) AS m FROM sales z WHERE z.shop = h.id) l""",
+    """SELECT h.name, o.name FROM sales s JOIN shops h ON s.shop = h.id JOIN items i ON s.item =
+    i.item LEFT JOIN shops o ON o.id = i.item AND s.qty > 1""",
+    """SELECT h.name, o.name FROM shops o LEFT JOIN sales s ON o.id = s.shop, items i, shops h
+    WHERE s.item = i.item AND h.id = o.id""",
+    """SELECT i.price, count(*) FROM sales s JOIN shops h ON s.shop = h.id JOIN items i ON s.item
+    = i.item GROUP BY 1 ORDER BY ALL""",
+    """SELECT s.shop AS item, i.item AS shop, sum(s.qty) FROM sales s JOIN shops h ON s.shop =
+    h.id JOIN items i ON s.item = i.item GROUP BY s.shop, i.item""",
+    """SELECT i.price AS qty, sum(s.qty) AS price FROM sales s JOIN shops h ON s.shop = h.id JOIN
+    items i ON s.item = i.item GROUP BY i.price HAVING sum(s.qty) > 3 ORDER BY qty, price""",
+    """SELECT i.price AS p, sum(s.qty) AS t FROM sales s JOIN shops h ON s.shop = h.id JOIN items
+    i ON s.item = i.item GROUP BY p HAVING t > 3 ORDER BY t, p""",
+    """SELECT DISTINCT ON (h.region) h.region, i.price FROM sales s JOIN shops h ON s.shop = h.id
+    JOIN items i ON s.item = i.item ORDER BY h.region, i.price DESC NULLS LAST""",
+    """SELECT DISTINCT h.region, i.price FROM sales s JOIN shops h ON s.shop = h.id JOIN items i
+    ON s.item = i.item""",
+    """SELECT s.* EXCLUDE (tags, info), i.price FROM sales s JOIN shops h ON s.shop = h.id JOIN
+    items i ON s.item = i.item""",
+    "SELECT h.*, i.* FROM sales s JOIN shops h ON s.shop = h.id JOIN items i ON s.item = i.item",
+    "SELECT *, s.qty AS again FROM sales s, shops h, items i WHERE s.shop = h.id AND s.item = i.item",
+    "SELECT count(h.*) FROM sales s JOIN shops h ON s.shop = h.id JOIN items i ON s.item = i.item",
+    """SELECT count(*) FILTER (WHERE i.price > 2 AND h.region = 'north') AS f, count(*) FILTER
+    (i.price > 3) FROM sales s JOIN shops h ON s.shop = h.id JOIN items i ON s.item = i.item""",
+    """SELECT sum(s.qty) OVER w, row_number() OVER (w ORDER BY s.id, i.price, h.name, s.day) FROM
+    sales s JOIN shops h ON s.shop = h.id JOIN items i ON s.item = i.item WINDOW w AS
+    (PARTITION BY h.region)""",
+    """SELECT t.x, t.y FROM (SELECT shop, item FROM sales WHERE qty = 1) t(x, y) JOIN shops h(k)
+    ON t.x = h.k JOIN items z(q) ON z.q = t.y""",
+    "SELECT k, n FROM shops AS h(k, n) WHERE k > 1",
+    """SELECT s.id FROM sales s, (VALUES (1), (2), (NULL)) v(k), items i WHERE s.shop = v.k AND
+    i.item = s.item AND i.price > 2""",
+    """SELECT /* a, b */ h.name, 'FROM x -- y' AS t, "i"."price" FROM sales s JOIN shops h ON
+    s.shop = h.id JOIN items i ON s.item = i.item WHERE s.note = 'x' /* WHERE */ OR s.note IS
+    NULL""",
+    """SELECT (((h.name))), ((i.price) + (s.qty)) FROM sales s, shops h, items i WHERE s.shop =
+    h.id AND s.item = i.item AND (((s.qty > 1)))""",
+    """SELECT h.name || ':' || i.price::VARCHAR AS k, count(*) FROM sales s JOIN shops h ON
+    s.shop = h.id JOIN items i ON s.item = i.item GROUP BY h.name, i.price, k""",
+    """SELECT CASE h.region WHEN 'north' THEN i.price ELSE 0 END AS c FROM sales s JOIN shops h
+    ON s.shop = h.id JOIN items i ON s.item = i.item ORDER BY c DESC NULLS LAST, h.name""",
+    """SELECT s.id FROM sales s, shops h, items i WHERE s.shop = h.id AND s.item = i.item AND
+    (s.qty, i.price) IN ((1, 2.5), (2, 3.5), (3, NULL))""",
+    """SELECT s.id FROM sales s, shops h, items i WHERE s.shop = h.id AND s.item = i.item AND
+    s.day IN (DATE '2024-01-02', DATE '2024-01-09') OR h.region IS NULL""",
+    """SELECT s.id FROM sales s, shops h, items i WHERE s.shop = h.id AND s.item = i.item AND NOT
+    (h.region = 'north') AND NOT (i.price > 3 OR s.qty = 2)""",
+    """SELECT s.id FROM sales s, shops h, items i WHERE s.shop = h.id AND s.item = i.item AND
+    h.region IN (SELECT region FROM shops WHERE opened IS NOT NULL)""",
+    """SELECT h.region, sum(i.price) FROM sales s INNER JOIN items i USING (item) INNER JOIN
+    shops h ON s.shop = h.id GROUP BY h.region""",
+    """SELECT item, count(*) FROM sales s JOIN items i USING (item) JOIN (SELECT DISTINCT item
+    FROM sales WHERE qty = 3) z USING (item) GROUP BY item""",
+    "SELECT item FROM sales s JOIN items i USING (item) JOIN shops h ON h.id = s.shop WHERE item > 2",
+    """SELECT s.item, item FROM sales s LEFT JOIN items i USING (item), shops h WHERE h.id =
+    s.shop AND i.price IS NULL""",
+    """SELECT h.region r, max(s.amount) m FROM sales s JOIN shops h ON s.shop = h.id JOIN items i
+    ON s.item = i.item GROUP BY h.region UNION SELECT h.region, min(s.amount) FROM sales s
+    JOIN shops h ON s.shop = h.id JOIN items i ON s.item = i.item GROUP BY h.region ORDER BY
+    r, m""",
+    """SELECT * FROM (SELECT h.region r, max(s.amount) m FROM sales s JOIN shops h ON s.shop =
+    h.id JOIN items i ON s.item = i.item GROUP BY h.region) a JOIN (SELECT h.region r,
+    max(s.amount) m FROM sales s JOIN shops h ON s.shop = h.id JOIN items i ON s.item = i.item
+    GROUP BY h.region) b USING (r)""",
+    """WITH j AS (SELECT s.id, h.region, i.price FROM sales s JOIN shops h ON s.shop = h.id JOIN
+    items i ON s.item = i.item) SELECT region, sum(price) FROM j GROUP BY region UNION ALL
+    SELECT 'all', sum(price) FROM j""",
+    """WITH j AS (SELECT s.id, h.region, i.price FROM sales s JOIN shops h ON s.shop = h.id JOIN
+    items i ON s.item = i.item), k AS (SELECT * FROM j WHERE price > 2) SELECT k.region,
+    count(*) FROM k JOIN j ON k.id = j.id GROUP BY ALL HAVING count(*) > 2""",
+    """SELECT region, avg(c) FROM (SELECT h.region, s.shop, count(*) c FROM sales s JOIN shops h
+    ON s.shop = h.id JOIN items i ON s.item = i.item GROUP BY h.region, s.shop) GROUP BY
+    region""",
+    """SELECT h.region, sum(sum(s.qty)) OVER (PARTITION BY h.region), rank() OVER (ORDER BY
+    count(*)) FROM sales s JOIN shops h ON s.shop = h.id JOIN items i ON s.item = i.item GROUP
+    BY h.region, i.price QUALIFY sum(s.qty) > 1""",
+    """SELECT h.region, max(s.qty) + min(s.qty) * 2 AS x, CASE WHEN count(*) > 5 THEN 'many' END
+    FROM sales s JOIN shops h ON s.shop = h.id JOIN items i ON s.item = i.item GROUP BY
+    h.region""",
+    """SELECT coalesce(h.region, 'none') AS region, sum(s.qty) FROM sales s JOIN shops h ON
+    s.shop = h.id JOIN items i ON s.item = i.item GROUP BY coalesce(h.region, 'none')""",
+    """SELECT h.region, (SELECT max(price) FROM items) - max(i.price) AS d FROM sales s JOIN
+    shops h ON s.shop = h.id JOIN items i ON s.item = i.item GROUP BY h.region""",
+    """SELECT h.region, count(DISTINCT i.price), sum(DISTINCT s.qty) FROM sales s JOIN shops h ON
+    s.shop = h.id JOIN items i ON s.item = i.item GROUP BY h.region""",
+    """SELECT count(*) c, sum(s.qty) + 0.5 FROM sales s JOIN shops h ON s.shop = h.id JOIN items
+    i ON s.item = i.item HAVING count(*) > 1""",
+    """SELECT max(s.qty) FROM sales s JOIN shops h ON s.shop = h.id JOIN items i ON s.item =
+    i.item WHERE 1 = 0""",
+    "SELECT 5 FROM sales s JOIN shops h ON s.shop = h.id JOIN items i ON s.item = i.item",
+    "SELECT 5, 'a' FROM sales s JOIN shops h ON s.shop = h.id JOIN items i ON s.item = i.item LIMIT 0",
+    """SELECT sum(x) FROM (SELECT s.qty x FROM sales s JOIN shops h ON s.shop = h.id JOIN items i
+    ON s.item = i.item UNION ALL SELECT i.price FROM sales s JOIN shops h ON s.shop = h.id
+    JOIN items i ON s.item = i.item)""",
+    """select S.ID, H.NAME from sales s join shops h on s.shop = h.id join items i on s.item =
+    i.item where S.QTY > 1""",
+    """SELECT s.id AS "from", h.name AS "select", i.price AS "a b" FROM sales s JOIN shops h ON
+    s.shop = h.id JOIN items i ON s.item = i.item ORDER BY "from", "a b", "select" """,
+    """SELECT s.id reused_0, h.name AS c0 FROM sales s JOIN shops h ON s.shop = h.id JOIN items i
+    ON s.item = i.item""",
+    """WITH reused_0 AS (SELECT 1 AS c0, 2 AS shop) SELECT reused_0.c0, s.id FROM reused_0 JOIN
+    sales s ON s.shop = reused_0.shop JOIN shops h ON h.id = s.shop""",
+    """SELECT reused_0.id FROM sales reused_0 JOIN shops h ON h.id = reused_0.shop JOIN items i
+    ON i.item = reused_0.item""",
+    """SELECT h.name, (SELECT reused_0.name FROM shops reused_0 WHERE reused_0.id = 1) FROM sales
+    s JOIN shops h ON h.id = s.shop JOIN items i ON i.item = s.item""",
+    """SELECT (SELECT max(s2.qty) FROM sales s2, shops h2 WHERE s2.shop = h2.id AND h2.region =
+    h.region) AS m FROM sales s, shops h WHERE s.shop = h.id""",
+    """SELECT s.id FROM sales s, shops h WHERE s.shop = h.id AND s.qty > (SELECT avg(q) FROM
+    (SELECT s2.qty AS q FROM sales s2, shops h2 WHERE s2.shop = h2.id) z)""",
+    """SELECT a.n - b.n FROM (SELECT count(*) n FROM sales s, shops h WHERE s.shop = h.id AND
+    s.qty = 1) a, (SELECT count(*) n FROM sales s, shops h WHERE s.shop = h.id AND s.qty = 2)
+    b""",
+    "SELECT count(*) AS n, count(*) AS n, sum(s.qty) FROM sales s JOIN shops h ON s.shop = h.id",
+    """SELECT s.amount::DOUBLE d, avg(s.amount) OVER (PARTITION BY h.region) FROM sales s JOIN
+    shops h ON s.shop = h.id""",
+    """SELECT avg(s.amount), sum(s.amount::DOUBLE), var_pop(s.qty) FROM sales s JOIN shops h ON
+    s.shop = h.id GROUP BY h.region""",
+    """SELECT sum(s.qty::HUGEINT) * 1, sum(s.id::UBIGINT), sum(s.qty::TINYINT) FROM sales s JOIN
+    shops h ON s.shop = h.id GROUP BY h.region""",
+    """SELECT s.day::TIMESTAMPTZ, s.day::TIMESTAMP_NS, TIME '10:00', INTERVAL 3 DAY,
+    s.note::BLOB, NULL, [s.qty], {'a': s.day} FROM sales s JOIN shops h ON s.shop = h.id""",
+    """SELECT g.x, count(*) FROM (SELECT s.qty AS x FROM sales s UNION ALL SELECT h.id FROM shops
+    h) g GROUP BY g.x HAVING count(*) > 1 ORDER BY 2 DESC, 1 NULLS FIRST LIMIT 3""",
+    """SELECT x FROM (SELECT shop AS x FROM sales EXCEPT SELECT id FROM shops) UNION ALL (SELECT
+    id FROM shops INTERSECT SELECT shop FROM sales)""",
+    "SELECT a: s.id, b: h.name FROM sales s JOIN shops h ON s.shop = h.id",
+    "SELECT s.id, h.name, FROM sales s JOIN shops h ON s.shop = h.id",
+    "SELECT s.id FROM sales s JOIN shops h ON s.shop = h.id OFFSET 100",
+    "SELECT s.id FROM sales AS s JOIN shops AS h ON s.shop = h.id AND true WHERE true",
+    "SELECT s.id FROM sales s JOIN shops h ON (s.shop = h.id AND s.qty > 1) OR h.region IS NULL",
+    "SELECT s.id FROM sales s CROSS JOIN shops h WHERE h.id IS NULL",
+    "SELECT s.id FROM sales s FULL JOIN shops h ON s.shop = h.id WHERE s.id IS NULL OR h.id IS NULL",
+    "SELECT h.name FROM sales s RIGHT JOIN shops h ON s.shop = h.id, items i WHERE i.item = h.id",
+    "SELECT s.shop, sum(s.qty) FROM sales s SEMI JOIN shops h ON s.shop = h.id GROUP BY s.shop",
+    "SELECT region, count(*) FROM shops GROUP BY region HAVING region IS NULL OR count(*) > 1",
+    """SELECT region, name FROM shops GROUP BY region, name HAVING (SELECT count(*) FROM sales
+    WHERE sales.shop = 1) > 3""",
+    "SELECT min(region) FILTER (WHERE id > 1), any_value(name ORDER BY id, name) FROM shops",
+    "SELECT ALL region FROM shops WHERE region LIKE 'n%' ESCAPE '$'",
+    "SELECT list_sort(list(DISTINCT region)) FROM shops",
+    "SELECT count(DISTINCT (region, name)) FROM shops",
+    """SELECT r.region, r.c FROM (SELECT region, count(*) c FROM shops GROUP BY ROLLUP (region))
+    r WHERE r.region IS NULL""",
+    """SELECT grouping(region) AS g, region, count(*) FROM shops GROUP BY ROLLUP (region) HAVING
+    grouping(region) = 1 ORDER BY grouping(region), region""",
+    "SELECT region, count(*) FROM shops GROUP BY region ORDER BY max(opened) DESC NULLS LAST, region",
+    "SELECT region, count(*) FROM shops GROUP BY region ORDER BY region COLLATE NOCASE",
+    "SELECT current_date > DATE '2020-01-01', count(*) FROM shops",
+    """SELECT count(*) FROM shops h1 JOIN shops h2 ON h1.id = h2.id JOIN shops h3 ON h2.id =
+    h3.id AND h3.region = 'south'""",
+    """SELECT s.id FROM sales s JOIN (SELECT 1 AS a) info ON s.shop = info.a JOIN shops h ON h.id
+    = s.shop JOIN items i ON i.item = s.item""",
+    """SELECT s.id FROM sales s JOIN shops h ON h.id = s.shop JOIN items i ON i.item = s.item
+    WHERE s.shop = 1""",
 )
 """Windows over groups, QUALIFY, correlation, laterals, USING, shadowing, odd names, ties, samples."""

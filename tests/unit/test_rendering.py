@@ -7,9 +7,13 @@ from collections.abc import Iterator
 import duckdb
 import pytest
 
+from rewriter.model import Build
+from rewriter.rendering import spool_query
 from signatures.model import SubexpressionKind
+from signatures.verification import fills
 from tests.support.analyst_statements import SCHEMA
-from tests.support.rewriting import described, multiset, rewriting
+from tests.support.catalog import catalog_of
+from tests.support.rewriting import compiled, described, multiset, rewriting
 
 Kind = SubexpressionKind
 
@@ -267,3 +271,46 @@ def test_nothing_to_replace_leaves_every_byte(connection: duckdb.DuckDBPyConnect
     """Without a read the text is the user's own, odd spacing and all."""
     sql = "select   count( * )\t-- all\nfrom sales  ,  shops where\n shop=shops . id ;;"
     assert rewriting(connection, sql, []).text == sql
+
+
+CAPTURED = (
+    "SELECT s.id FROM sales s JOIN (SELECT 1 AS a) info ON s.shop = info.a "
+    "JOIN shops h ON h.id = s.shop JOIN items i ON i.item = s.item"
+)
+
+
+def test_a_name_that_means_something_else_by_itself_is_noticed(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    """Without the derived table ``info``, ``info.a`` is a field of a struct: that query fills no view."""
+    statement = compiled(connection, CAPTURED)
+    catalog = catalog_of(connection)
+    filled = {}
+    for subexpression in statement.subexpressions:
+        if subexpression.kind is Kind.JOIN_SUBSET:
+            keys = tuple(column.key for column in subexpression.columns)
+            query, keys = spool_query(statement, Build(ordinal=subexpression.ordinal, keys=keys))
+            filled[query] = fills(query, subexpression.canonical, keys, catalog, "duckdb")
+    assert {holds for query, holds in filled.items() if "info.a" in query} == {False}
+    assert {holds for query, holds in filled.items() if "info" not in query} <= {True}
+
+
+@pytest.mark.parametrize(
+    ("query", "keys", "holds"),
+    [
+        ("SELECT shop, qty FROM sales WHERE qty > 1", ("(column 0 'shop')", "(column 0 'qty')"), True),
+        ("SELECT x.qty, x.shop FROM sales x WHERE 1 < qty", ("(column 0 'qty')", "(column 0 'shop')"), True),
+        ("SELECT 1 FROM sales WHERE qty > 1", ("",), True),
+        ("SELECT qty, shop FROM sales WHERE qty > 1", ("(column 0 'shop')", "(column 0 'qty')"), False),
+        ("SELECT shop FROM sales WHERE qty > 1", ("(column 0 'shop')", "(column 0 'qty')"), False),
+        ("SELECT shop, qty FROM sales WHERE qty > 2", ("(column 0 'shop')", "(column 0 'qty')"), False),
+        ("SELECT shop, qty FROM sales WHERE no > 1", ("(column 0 'shop')", "(column 0 'qty')"), False),
+    ],
+)
+def test_a_query_fills_a_view_only_with_its_plan_and_columns(
+    connection: duckdb.DuckDBPyConnection, query: str, keys: tuple[str, ...], holds: bool
+) -> None:
+    """Another filter, another order of columns or a missing one is noticed; other names are not."""
+    statement = compiled(connection, "SELECT shop, qty FROM sales WHERE qty > 1")
+    canonical = statement.subexpressions[0].canonical
+    assert fills(query, canonical, keys, catalog_of(connection), "duckdb") is holds
