@@ -408,7 +408,7 @@ GROUP BY h.region -- done""",
     s.shop = h.id GROUP BY h.region""",
     """SELECT sum(s.qty::HUGEINT) * 1, sum(s.id::UBIGINT), sum(s.qty::TINYINT) FROM sales s JOIN
     shops h ON s.shop = h.id GROUP BY h.region""",
-    """SELECT s.day::TIMESTAMPTZ, s.day::TIMESTAMP_NS, TIME '10:00', INTERVAL 3 DAY,
+    """SELECT s.day::TIMESTAMP_S, s.day::TIMESTAMP_NS, TIME '10:00', INTERVAL 3 DAY,
     s.note::BLOB, NULL, [s.qty], {'a': s.day} FROM sales s JOIN shops h ON s.shop = h.id""",
     """SELECT g.x, count(*) FROM (SELECT s.qty AS x FROM sales s UNION ALL SELECT h.id FROM shops
     h) g GROUP BY g.x HAVING count(*) > 1 ORDER BY 2 DESC, 1 NULLS FIRST LIMIT 3""",
