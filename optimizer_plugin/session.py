@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from metastore.ports import Metastore
 from metastore.records import Annotation, JobStatus, View, ViewRead, ViewState
 from optimizer_plugin.engines.ports import Engine, OutputColumn, Profile
+from optimizer_plugin.meaning import keeps_meaning
 from optimizer_plugin.policies import Materialize, Policy, WholeResultsOnSight
 from optimizer_plugin.recording import Finished, Recorder
 from optimizer_plugin.templates import Template, Templates
@@ -28,12 +29,9 @@ from optimizer_plugin.views.building import Builder, BuildingJob
 from optimizer_plugin.views.offers import decision_policy, offered
 from rewriter import rejections
 from rewriter.matching import decide
-from rewriter.model import AvailableView, Decision, Read, Rejection, Wanted
+from rewriter.model import Decision, Read, Rejection, Wanted
 from rewriter.rendering import rewrite
-from signatures.expressions import Literal
 from signatures.model import InputIdentity, InputVersion, NormalizedSignature, PreciseSignature, Reason
-from signatures.plan import BoundQuery, Output
-from signatures.verification import same_meaning
 
 Parameters = Sequence[object] | Mapping[str, object] | None
 
@@ -365,9 +363,7 @@ class Session:
         text = rewrite(template.compiled, reads, scan, names)
         if any(read.ordinal == template.compiled.statement for read in reads):
             return text if self._same_shape(text, outputs) else rejections.other_shape("names or types")
-        plain = rewrite(template.compiled, reads, _placeholder_scan, names)
-        meanings = {_placeholder(read.view): _meaning(template, read) for read in reads}
-        if not same_meaning(template.compiled, plain, self.engine.catalog(), self.engine.dialect, meanings):
+        if not keeps_meaning(template, reads, names, self.engine):
             return rejections.not_verified()
         return text if self._same_shape(text, outputs) else rejections.other_shape("names or types")
 
@@ -484,26 +480,3 @@ class Session:
                     status=JobStatus.FAILED if failed else JobStatus.SUCCEEDED,
                 )
             )
-
-
-def _placeholder(view: AvailableView) -> str:
-    return f"view:{view.precise}"
-
-
-def _placeholder_scan(read: Read, pairs: Sequence[tuple[str, str]]) -> str:
-    """A scan for the check of meaning: columns by rank of their key, no casts, no path."""
-    ranks = {key: index for index, key in enumerate(sorted(read.view.keys))}
-    columns = ", ".join(f'c{ranks[key]} AS "{name}"' for key, name in pairs)
-    return f"SELECT {columns} FROM read_parquet('{_placeholder(read.view)}')"
-
-
-def _meaning(template: Template, read: Read) -> BoundQuery:
-    """What the placeholder's file holds: the plan of the subexpression, columns by rank of their key."""
-    definition = template.compiled.definitions[read.ordinal]
-    expressions = {output.name: output.expression for output in definition.outputs}
-    # A column that this statement has no use for: where it needs rows only, any column of the view does.
-    unused = Literal("integer", "1")
-    outputs = [
-        Output(f"c{index}", expressions.get(key, unused)) for index, key in enumerate(sorted(read.view.keys))
-    ]
-    return BoundQuery(definition.plan, tuple(outputs))

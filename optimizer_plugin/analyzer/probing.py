@@ -19,6 +19,7 @@ from pathlib import Path
 
 from optimizer_plugin.analyzer.candidates import Candidate, Rejected
 from optimizer_plugin.engines.ports import Engine, Operator, Profile, Spooled, SpoolRequest, StoredColumn
+from optimizer_plugin.meaning import keeps_meaning
 from optimizer_plugin.policies import Policy
 from optimizer_plugin.templates import Template
 from rewriter.matching import decide
@@ -126,8 +127,9 @@ class Probe:
     ) -> dict[str, float] | None:
         """Seconds saved by job; None once the rest cannot make up for the building."""
         readers = [
-            (template, self._rewritten(template, view, keys, spooled, directory))
+            (template, text)
             for template in shared.templates
+            if (text := self._rewritten(template, view, keys, spooled, directory)) is not None
         ]
         timed = {t.compiled.template: [self._timed(t, text)] for t, text in readers}
         if sum(_saved(times) for times in timed.values()) < build_seconds * 0.5:
@@ -149,7 +151,8 @@ class Probe:
         keys: Sequence[str],
         spooled: Spooled,
         directory: Path,
-    ) -> str:
+    ) -> str | None:
+        """The reader's text with the view; None where no job would run it."""
         stored: dict[str, StoredColumn] = {}
         for key, column in zip(keys, spooled.columns, strict=True):
             stored.setdefault(key, column)
@@ -158,7 +161,10 @@ class Probe:
             return self.engine.scan(directory, [(stored[key], name) for key, name in pairs], ordered=False)
 
         names = [output.name for output in template.outputs(self.engine)]
-        return rewrite(template.compiled, _reads(template, view), scan, names)
+        reads = _reads(template, view)
+        if not reads or not keeps_meaning(template, reads, names, self.engine):
+            return None
+        return rewrite(template.compiled, reads, scan, names)
 
 
 def _saved(times: Sequence[tuple[float, float]]) -> float:
