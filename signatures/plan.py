@@ -281,11 +281,6 @@ def walk_plans(plan: Plan) -> Iterator[Plan]:
     return (node for node in walk_all(plan) if not isinstance(node, _EXPRESSIONS))
 
 
-def all_expressions(plan: Plan) -> Iterator[Expression]:
-    """Every expression node at or below a plan, subqueries and their outputs included."""
-    return (node for node in walk_all(plan) if isinstance(node, _EXPRESSIONS))
-
-
 def walk_all(root: Plan | Expression) -> Iterator[Plan | Expression]:
     """Every plan and expression node at or below a root, in no particular order."""
     stack: list[Plan | Expression] = [root]

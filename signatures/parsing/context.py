@@ -10,7 +10,6 @@ from sqlglot import exp
 from signatures.catalog import Catalog
 from signatures.eligibility import NotUnderstood, too_large
 from signatures.expressions import Expression
-from signatures.model import Reason
 from signatures.parsing.scopes import NamedColumn, Scope
 from signatures.plan import BoundQuery, Plan
 
@@ -62,7 +61,6 @@ class BlockRecord:
     has_star: bool = False
     complete: bool = False
     """Every clause was understood, so that all uses of columns are known."""
-    nested_in_view: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +107,6 @@ class Context:
     calls: list[CallUse] = field(default_factory=list)
     blocks: list[BlockRecord] = field(default_factory=list)
     queries: list[QueryRecord] = field(default_factory=list)
-    failures: list[Reason] = field(default_factory=list)
     view_depth: int = 0
     same_text_only: bool = False
     """Something can only be told by the text itself, such as the order of parameters without names, or

@@ -74,15 +74,9 @@ def _element(
                 for choice in product((True, False), repeat=len(groups))
             ]
         case exp.GroupingSets():
-            return [chosen for part in node.expressions for chosen in _nested(part, bind_key, grouping)]
+            return [chosen for part in node.expressions for chosen in _element(part, bind_key, grouping)]
         case _:
             return [group(node)]
-
-
-def _nested(
-    node: exp.Expr, bind_key: Callable[[exp.Expr], Expression], grouping: Grouping
-) -> list[tuple[int, ...]]:
-    return _element(node, bind_key, grouping)
 
 
 def _flat(groups: Iterable[tuple[int, ...]]) -> tuple[int, ...]:

@@ -46,9 +46,8 @@ class QueryBinder:
             if inner.args.get("with_"):
                 self._with(inner.args["with_"], parent, known)
             query = self._body(inner, parent, kind, known)
-        except NotUnderstood as error:
+        except NotUnderstood:
             if self.context.recording:
-                self.context.failures.append(error.reason)
                 self._salvage(inner, known)
             raise
         ordered = kind != "statement" and bool(inner.args.get("order")) and not _limited(inner)

@@ -204,14 +204,6 @@ class DuckDBEngine:
         """Something of the user's may just have changed data: appenders, ``insert`` of a relation, ..."""
         self._activity.renew()
 
-    def note_transaction(self, kind: StatementKind) -> None:
-        """``begin()``, ``commit()`` or ``rollback()`` has just run unobserved on the connection."""
-        self._activity.renew()
-        if kind is StatementKind.BEGIN:
-            self._begin()
-        else:
-            self._transaction, self._unseen_transaction = None, False
-
     def _begin(self) -> None:
         sighting = self._activity.sight()
         versions = self._versions.of_databases(self._reader.databases(sighting), sighting)
