@@ -25,6 +25,7 @@ from metastore.records import (
     View,
     ViewRead,
     ViewState,
+    jobs_by_id,
 )
 from signatures.model import PreciseSignature
 
@@ -200,10 +201,7 @@ class MemoryMetastore:
     def record(self, jobs: Sequence[Job], occurrences: Sequence[Occurrence]) -> None:
         """Add a batch of history."""
         with self._lock:
-            known = self._jobs.keys() | {job.job_id for job in jobs}
-            unknown = sorted({it.job_id for it in occurrences} - known)
-            if unknown:
-                raise InvalidRecord(f"occurrence of unknown job {unknown[0]}; record the job with it")
+            jobs_by_id(jobs, occurrences)
             for job in jobs:
                 self._jobs.setdefault(job.job_id, job)
             for it in occurrences:

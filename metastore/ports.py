@@ -105,7 +105,7 @@ class Metastore(Protocol):
         """Add a batch of history. What is there already is left, so a batch may be sent again.
 
         Raises:
-            InvalidRecord: an occurrence names a job that is neither in the batch nor recorded.
+            InvalidRecord: an occurrence names a job that is not in the batch.
         """
         ...
 

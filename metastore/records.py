@@ -6,10 +6,12 @@ All are frozen values; all datetimes are aware. Fields have the names of their c
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from metastore.errors import InvalidRecord
 from signatures.model import (
     InputIdentity,
     InputVersion,
@@ -61,6 +63,9 @@ class Job:
     engine: str
     template: str
     template_text: str
+    statement: str
+    """Digest of everything about the statement's subexpressions that its runs share: in two jobs of a tenant
+    with the same one, occurrences of an ordinal differ in nothing but what was measured and ``precise``."""
     script: str = ""
     tags: tuple[str, ...] = ()
     started_at: datetime
@@ -107,6 +112,19 @@ class Occurrence:
     write_seconds: float | None = None
     rows: int | None = None
     size_bytes: int | None = None
+
+
+def jobs_by_id(jobs: Sequence[Job], occurrences: Iterable[Occurrence]) -> dict[str, Job]:
+    """The jobs of a batch by their ids.
+
+    Raises:
+        InvalidRecord: an occurrence names a job that is not among them.
+    """
+    owners = {job.job_id: job for job in jobs}
+    for occurrence in occurrences:
+        if occurrence.job_id not in owners:
+            raise InvalidRecord(f"occurrence of unknown job {occurrence.job_id}; record the job with it")
+    return owners
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

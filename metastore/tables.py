@@ -66,6 +66,7 @@ jobs = Table(
     Column("engine", Text, nullable=False),
     Column("template", Text, nullable=False),
     Column("template_text", Text, nullable=False),
+    Column("statement", Text, nullable=False),
     Column("script", Text, nullable=False),
     _texts("tags"),
     Column("started_at", _MOMENT, nullable=False),
@@ -79,17 +80,19 @@ jobs = Table(
     _pairs("not_reused"),
     Column("profile_seconds", Double),
     Index(None, "tenant", "started_at"),
+    Index(None, "tenant", "statement"),
 )
 
-occurrences = Table(
-    "occurrences",
+# What all runs of a statement share, so that a job adds a few numbers for each of its subexpressions.
+subexpressions = Table(
+    "subexpressions",
     metadata,
-    Column("job_id", Text, ForeignKey(jobs.c.job_id, ondelete="CASCADE"), primary_key=True),
+    Column("tenant", Text, primary_key=True),
+    Column("statement", Text, primary_key=True),
     Column("ordinal", Integer, primary_key=True, autoincrement=False),
     Column("kind", Text, nullable=False),
     Column("label", Text, nullable=False),
     Column("normalized", Text, nullable=False),
-    Column("precise", Text),
     Column("canonical_digest", Text, nullable=False),
     _texts("tables"),
     _pairs("columns"),
@@ -97,12 +100,19 @@ occurrences = Table(
     Column("contains", ARRAY(Integer), nullable=False),
     Column("source_count", Integer, nullable=False),
     _pairs("ineligible"),
+)
+
+occurrences = Table(
+    "occurrences",
+    metadata,
+    Column("job_id", Text, ForeignKey(jobs.c.job_id, ondelete="CASCADE"), primary_key=True),
+    Column("ordinal", Integer, primary_key=True, autoincrement=False),
+    Column("precise", Text),
     Column("attributed_seconds", Double),
     Column("standalone_seconds", Double),
     Column("write_seconds", Double),
     Column("rows", BigInteger),
     Column("size_bytes", BigInteger),
-    Index(None, "normalized"),
 )
 
 # Not `annotations`: that name is the future import above.

@@ -8,22 +8,23 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from metastore.errors import MetastoreError
 from metastore.ports import Metastore
 from metastore.records import Job, JobStatus, Occurrence, ViewRead
 from optimizer_plugin.analyzer.feedback import attribute
 from optimizer_plugin.engines.ports import Profile
-from optimizer_plugin.templates import canonical_digest
 
 if TYPE_CHECKING:
     from optimizer_plugin.session import Report
 
 QUEUE_LIMIT = 2_000
 BATCH = 50
+LINGER_SECONDS = 0.5
+"""How long a finished job may wait for others: a transaction for each would cost more than its rows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,10 @@ class Finished:
     status: JobStatus
 
 
+Item = Finished | list[ViewRead] | threading.Event | None
+"""A job, uses of views, somebody who waits for all before him to be written, or the end."""
+
+
 @dataclass(slots=True)
 class Recorder:
     """Writes history in batches. ``dropped`` and ``failed`` count what did not get there."""
@@ -49,9 +54,7 @@ class Recorder:
     dropped: int = 0
     failed: int = 0
     last_error: str = ""
-    _queue: queue.Queue[Finished | list[ViewRead] | threading.Event | None] = field(
-        default_factory=lambda: queue.Queue(QUEUE_LIMIT)
-    )
+    _queue: queue.Queue[Item] = field(default_factory=lambda: queue.Queue(QUEUE_LIMIT))
     _thread: threading.Thread | None = None
 
     def add(self, finished: Finished) -> None:
@@ -87,31 +90,41 @@ class Recorder:
             self.dropped += 1
 
     def _run(self) -> None:
-        while True:
-            item = self._queue.get()
-            batch: list[Finished] = []
-            while item is not None:
-                if isinstance(item, Finished):
-                    batch.append(item)
-                else:
-                    self._write(batch)
-                    batch = []
-                    self._other(item)
-                if len(batch) >= BATCH or self._queue.empty():
-                    break
+        item: Item = self._queue.get()
+        while item is not None:
+            jobs: list[Finished] = []
+            reads: list[ViewRead] = []
+            item = self._gather(item, jobs, reads)
+            self._write(jobs)
+            self._write_reads(reads)
+            if isinstance(item, threading.Event):
+                item.set()
+            if item is not None:
                 item = self._queue.get()
-            self._write(batch)
-            if item is None:
-                return
 
-    def _other(self, item: list[ViewRead] | threading.Event) -> None:
-        if isinstance(item, threading.Event):
-            item.set()
+    def _gather(self, item: Item, jobs: list[Finished], reads: list[ViewRead]) -> Item:
+        """Collect what comes in a short time, up to somebody who waits; gives what it stopped at."""
+        until = time.monotonic() + LINGER_SECONDS
+        while item is not None and not isinstance(item, threading.Event):
+            if isinstance(item, Finished):
+                jobs.append(item)
+            else:
+                reads += item
+            if len(jobs) >= BATCH:
+                break
+            try:
+                item = self._queue.get(timeout=max(0.0, until - time.monotonic()))
+            except queue.Empty:
+                break
+        return item
+
+    def _write_reads(self, reads: Sequence[ViewRead]) -> None:
+        if not reads:
             return
         try:
-            self.metastore.note_reads(self.tenant, item)
-        except MetastoreError as error:
-            self._lost(error, len(item))
+            self.metastore.note_reads(self.tenant, reads)
+        except Exception as error:  # noqa: BLE001 - the recorder lives on
+            self._lost(error, len(reads))
 
     def _write(self, batch: Sequence[Finished]) -> None:
         if not batch:
@@ -140,6 +153,7 @@ def job_record(finished: Finished, tenant: str) -> Job:
         engine=finished.engine,
         template="" if compiled is None else compiled.template,
         template_text="" if compiled is None else compiled.template_text,
+        statement="" if template is None else template.parts.digest,
         script=finished.script,
         tags=() if compiled is None else tuple(sorted(compiled.tags.all())),
         started_at=report.started_at,
@@ -164,7 +178,7 @@ def occurrence_records(finished: Finished) -> list[Occurrence]:
     compiled = template.compiled
     measured = {} if finished.profile is None else attribute(compiled, finished.profile)
     found = []
-    for subexpression in compiled.subexpressions:
+    for subexpression, part in zip(compiled.subexpressions, template.parts.fields, strict=True):
         precise = None
         if subexpression.eligible and report.versions:
             outcome = template.precise(subexpression, report.versions, report.environment, report.parameters)
@@ -173,19 +187,9 @@ def occurrence_records(finished: Finished) -> list[Occurrence]:
         built = report.built.get(subexpression.ordinal)
         found.append(
             Occurrence(
+                **part,
                 job_id=report.job_id,
-                ordinal=subexpression.ordinal,
-                kind=subexpression.kind,
-                label=subexpression.label,
-                normalized=subexpression.normalized,
                 precise=precise,
-                canonical_digest=canonical_digest(subexpression),
-                tables=subexpression.inputs,
-                columns=tuple((c.normalized_key, c.expression) for c in subexpression.columns),
-                sort_columns=subexpression.properties.sort_columns,
-                contains=tuple(sorted(subexpression.contains)),
-                source_count=subexpression.source_count,
-                ineligible=tuple((reason.code, reason.text) for reason in subexpression.ineligible),
                 attributed_seconds=None if attributed is None else attributed.seconds,
                 standalone_seconds=None if built is None else built.build_seconds,
                 rows=built.rows if built else attributed.rows if attributed else None,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from xxhash import xxh3_128_hexdigest
 
@@ -31,6 +32,15 @@ MAX_SEEN = 16
 Versions = Mapping[InputIdentity, InputVersion | None]
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What history keeps of a statement's subexpressions, and the digest that stands for it."""
+
+    digest: str
+    fields: tuple[Mapping[str, Any], ...]
+    """Fields of ``metastore.records.Occurrence`` for each subexpression, without what was measured."""
+
+
 @dataclass(slots=True)
 class Template:
     """One compiled statement and what was learnt of it while it ran."""
@@ -45,6 +55,7 @@ class Template:
     """Run time of the last run without reuse."""
     profile: Profile | None = None
     """Of the last run with profiling on."""
+    _parts: Parts | None = None
     _outputs: tuple[OutputColumn, ...] | None = None
     _precise: dict[tuple[int, str, tuple[InputVersion | None, ...]], PreciseSignature] = field(
         default_factory=dict
@@ -56,6 +67,14 @@ class Template:
         if self._outputs is None:
             self._outputs = engine.describe(self.compiled.text)
         return self._outputs
+
+    @property
+    def parts(self) -> Parts:
+        """Worked out at the first run; every run is recorded with it."""
+        if self._parts is None:
+            parts = tuple(_part(subexpression) for subexpression in self.compiled.subexpressions)
+            self._parts = Parts(xxh3_128_hexdigest(repr(parts).encode()), parts)
+        return self._parts
 
     def precise(
         self, subexpression: Subexpression, versions: Versions, environment: str, parameters: object
@@ -168,6 +187,17 @@ def compile_template(text: str, catalog: Catalog, dialect: str, script: str) -> 
     return Template(compiled, candidates, tuple(sorted(inputs)), frozenset(tags))
 
 
-def canonical_digest(subexpression: Subexpression) -> str:
-    """Digest of a canonical plan, for history."""
-    return xxh3_128_hexdigest(subexpression.canonical.encode())
+def _part(subexpression: Subexpression) -> dict[str, Any]:
+    return {
+        "ordinal": subexpression.ordinal,
+        "kind": subexpression.kind,
+        "label": subexpression.label,
+        "normalized": subexpression.normalized,
+        "canonical_digest": xxh3_128_hexdigest(subexpression.canonical.encode()),
+        "tables": subexpression.inputs,
+        "columns": tuple((c.normalized_key, c.expression) for c in subexpression.columns),
+        "sort_columns": subexpression.properties.sort_columns,
+        "contains": tuple(sorted(subexpression.contains)),
+        "source_count": subexpression.source_count,
+        "ineligible": tuple((reason.code, reason.text) for reason in subexpression.ineligible),
+    }

@@ -28,7 +28,7 @@ from signatures.parsing.layout import layout
 from signatures.parsing.layout_model import LayoutError, StatementLayout
 from signatures.parsing.queries import QueryBinder
 from signatures.parsing.statement import Template, parse, same_text_digest, template_of, tokens_of
-from signatures.plan import BoundQuery, Scan, TableFunction, walk_plans
+from signatures.plan import BoundQuery, Scan, facts
 from signatures.sites import CompiledStatement
 from signatures.subexpressions import Enumerator, Found
 
@@ -136,12 +136,10 @@ def _unaliased(
 def _tables(queries: list[BoundQuery]) -> frozenset[str]:
     names = set()
     for query in queries:
-        for node in walk_plans(query.plan):
-            if isinstance(node, Scan) and node.identity:
-                names.add(recurring_name(node.identity))
-            elif isinstance(node, TableFunction):
-                names |= {recurring_name(identity) for identity in node.inputs}
-    return frozenset(names)
+        for table in facts(query.plan).tables:
+            identities = (table.identity,) if isinstance(table, Scan) else table.inputs
+            names |= {identity for identity in identities if identity}
+    return frozenset(recurring_name(name) for name in names)
 
 
 def _absent(ordinal: int, reason: Reason) -> Subexpression:

@@ -22,6 +22,7 @@ __all__ = [
     "LambdaExpression",
     "LambdaParameter",
     "Literal",
+    "Node",
     "OrderKey",
     "Parameter",
     "SubqueryExpression",
@@ -31,8 +32,17 @@ __all__ = [
 ]
 
 
+class Node:
+    """Base of all plan and expression nodes: room for what ``plan.facts`` has worked out of one.
+
+    It is no field, so equality, ``replace`` and ``repr`` leave it out.
+    """
+
+    __slots__ = ("_facts",)
+
+
 @dataclass(frozen=True, slots=True)
-class ColumnRef:
+class ColumnRef(Node):
     """Column ``column`` of relation ``relation``."""
 
     relation: int
@@ -40,7 +50,7 @@ class ColumnRef:
 
 
 @dataclass(frozen=True, slots=True)
-class Literal:
+class Literal(Node):
     """A constant as written: ``kind`` is string, integer, decimal, double or another literal form."""
 
     kind: str
@@ -48,14 +58,14 @@ class Literal:
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(Node):
     """A prepared parameter, positional (``1``) or named."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class Call(Node):
     """A function, operator or special form.
 
     ``options`` hold everything that is not an expression (types, units, frames), so that two calls
@@ -80,7 +90,7 @@ class OrderKey:
 
 
 @dataclass(frozen=True, slots=True)
-class SubqueryExpression:
+class SubqueryExpression(Node):
     """A subquery used as a value: ``form`` is scalar, exists, in, any, all or array."""
 
     form: str
@@ -90,7 +100,7 @@ class SubqueryExpression:
 
 
 @dataclass(frozen=True, slots=True)
-class LambdaParameter:
+class LambdaParameter(Node):
     """A parameter of an enclosing lambda, by nesting depth and index: names don't matter."""
 
     depth: int
@@ -98,7 +108,7 @@ class LambdaParameter:
 
 
 @dataclass(frozen=True, slots=True)
-class LambdaExpression:
+class LambdaExpression(Node):
     """An anonymous function of ``parameters`` parameters."""
 
     parameters: int

@@ -17,6 +17,7 @@ from signatures.expressions import (
     LambdaExpression,
     LambdaParameter,
     Literal,
+    Node,
     OrderKey,
     Parameter,
     SubqueryExpression,
@@ -30,7 +31,7 @@ Change = Callable[[Expression], Expression | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Scan:
+class Scan(Node):
     """A base table. Its columns are called by their lower-case names."""
 
     relation: int
@@ -40,7 +41,7 @@ class Scan:
 
 
 @dataclass(frozen=True, slots=True)
-class TableFunction:
+class TableFunction(Node):
     """A table function or a file read in FROM. ``inputs`` are the files it reads, if any."""
 
     relation: int
@@ -52,7 +53,7 @@ class TableFunction:
 
 
 @dataclass(frozen=True, slots=True)
-class ValuesList:
+class ValuesList(Node):
     """Rows written out; columns are called ``o0``, ``o1``, ..."""
 
     relation: int
@@ -60,7 +61,7 @@ class ValuesList:
 
 
 @dataclass(frozen=True, slots=True)
-class Core:
+class Core(Node):
     """Inner join of all sources, filtered by all predicates: a set of each, order without meaning."""
 
     sources: tuple[Plan, ...]
@@ -68,7 +69,7 @@ class Core:
 
 
 @dataclass(frozen=True, slots=True)
-class Join:
+class Join(Node):
     """A join whose sides matter: left, full, semi, anti, asof, asof_left, apply, apply_left."""
 
     kind: str
@@ -78,7 +79,7 @@ class Join:
 
 
 @dataclass(frozen=True, slots=True)
-class Aggregate:
+class Aggregate(Node):
     """Grouping. Keys are called ``k0``.., measures ``m0``..; ``sets`` are indices of keys per set.
 
     Measures are not part of what decides the rows: a view may hold more of them than one reader uses.
@@ -92,7 +93,7 @@ class Aggregate:
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class Window(Node):
     """Window calls ``w0``.. over the rows of the input; all rows and columns of it pass through."""
 
     relation: int
@@ -101,7 +102,7 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Project:
+class Project(Node):
     """Computed columns ``o0``.. on the side of an outer join that can be filled with NULLs."""
 
     relation: int
@@ -110,7 +111,7 @@ class Project:
 
 
 @dataclass(frozen=True, slots=True)
-class Distinct:
+class Distinct(Node):
     """SELECT DISTINCT: one row for each combination of outputs ``o0``.."""
 
     relation: int
@@ -119,7 +120,7 @@ class Distinct:
 
 
 @dataclass(frozen=True, slots=True)
-class DistinctOn:
+class DistinctOn(Node):
     """SELECT DISTINCT ON: the first row in ``order`` for each combination of ``keys``."""
 
     input: Plan
@@ -129,7 +130,7 @@ class DistinctOn:
 
 
 @dataclass(frozen=True, slots=True)
-class SetOperation:
+class SetOperation(Node):
     """UNION, INTERSECT, EXCEPT; ``names`` are the columns matched by BY NAME, else empty."""
 
     relation: int
@@ -141,7 +142,7 @@ class SetOperation:
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(Node):
     """The first rows in ``order``. ``percent`` says that the limit is a share of the rows."""
 
     input: Plan
@@ -154,7 +155,7 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
-class Sort:
+class Sort(Node):
     """ORDER BY of a whole statement. Below the root an order without LIMIT means nothing."""
 
     input: Plan
@@ -162,7 +163,7 @@ class Sort:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(Node):
     """TABLESAMPLE or USING SAMPLE, with everything that it says."""
 
     input: Plan
@@ -172,7 +173,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Opaque:
+class Opaque(Node):
     """What isn't understood. It is never equal to anything, itself included."""
 
     relation: int
@@ -287,16 +288,19 @@ def walk_all(root: Plan | Expression) -> Iterator[Plan | Expression]:
     while stack:
         node = stack.pop()
         yield node
-        if isinstance(node, ColumnRef | Literal):
-            continue
-        if isinstance(node, _EXPRESSIONS):
-            stack.extend(children(node))
-            if isinstance(node, SubqueryExpression):
-                stack.append(node.query.plan)
-                stack.extend(output.expression for output in node.query.outputs)
-        else:
-            stack.extend(inputs(node))
-            stack.extend(expressions(node))
+        stack.extend(_below(node))
+
+
+def _below(node: Plan | Expression) -> Iterable[Plan | Expression]:
+    """Direct parts of a node: inputs, expressions, and what subqueries hold."""
+    if isinstance(node, ColumnRef | Literal):
+        return ()
+    if isinstance(node, SubqueryExpression):
+        outputs = (output.expression for output in node.query.outputs)
+        return (*children(node), node.query.plan, *outputs)
+    if isinstance(node, _EXPRESSIONS):
+        return children(node)
+    return (*inputs(node), *expressions(node))
 
 
 def defined_relations(plan: Plan) -> frozenset[int]:
@@ -322,33 +326,49 @@ def references(expression: Expression) -> frozenset[int]:
 class Facts:
     """What one walk over a plan or an expression tells."""
 
-    defined: frozenset[int]
-    referenced: frozenset[int]
-    hazards: tuple[Reason, ...]
-    tie_sensitive: bool
-    tables: tuple[Scan | TableFunction, ...]
+    defined: frozenset[int] = frozenset()
+    referenced: frozenset[int] = frozenset()
+    hazards: tuple[Reason, ...] = ()
+    tie_sensitive: bool = False
+    tables: tuple[Scan | TableFunction, ...] = ()
+
+
+_NOTHING = Facts()
 
 
 def facts(root: Plan | Expression) -> Facts:
-    """Relations defined and referred to, hazards, sensitivity to ties, tables read."""
-    defined: set[int] = set()
-    referenced: set[int] = set()
-    found: dict[Reason, None] = {}
-    tied = False
-    tables: list[Scan | TableFunction] = []
-    for node in walk_all(root):
-        if isinstance(node, ColumnRef):
-            referenced.add(node.relation)
-            continue
-        if isinstance(node, Call | Limit | DistinctOn | Sample):
-            tied = tied or node.tie_sensitive
-        if isinstance(node, Call | Scan | TableFunction | Sample | Limit | Opaque) and node.hazards:
-            found.update(dict.fromkeys(node.hazards))
-        if isinstance(node, Scan | TableFunction):
-            tables.append(node)
-        if not isinstance(node, _WITHOUT_NUMBER):
-            defined.add(node.relation)
-    return Facts(frozenset(defined), frozenset(referenced), tuple(found), tied, tuple(tables))
+    """Relations defined and referred to, hazards, sensitivity to ties, tables read.
+
+    Worked out once for each node: every subexpression of a statement asks for those of its parts.
+    """
+    known: Facts | None = getattr(root, "_facts", None)
+    if known is None:
+        known = _facts_of(root)
+        object.__setattr__(root, "_facts", known)
+    return known
+
+
+def _facts_of(node: Plan | Expression) -> Facts:
+    if isinstance(node, Literal):
+        return _NOTHING
+    if isinstance(node, ColumnRef):
+        return Facts(referenced=frozenset({node.relation}))
+    parts = [found for below in _below(node) if (found := facts(below)) is not _NOTHING]
+    own = () if isinstance(node, _WITHOUT_NUMBER) else (node.relation,)
+    hazards = node.hazards if isinstance(node, Call | Scan | TableFunction | Sample | Limit | Opaque) else ()
+    tied = isinstance(node, Call | Limit | DistinctOn | Sample) and node.tie_sensitive
+    if len(parts) <= 1 and not (own or hazards or tied):
+        return parts[0] if parts else _NOTHING
+    return Facts(
+        defined=frozenset(own).union(*(part.defined for part in parts)),
+        referenced=frozenset().union(*(part.referenced for part in parts)),
+        hazards=tuple(dict.fromkeys((*hazards, *(each for part in parts for each in part.hazards)))),
+        tie_sensitive=tied or any(part.tie_sensitive for part in parts),
+        tables=(
+            *((node,) if isinstance(node, Scan | TableFunction) else ()),
+            *(table for part in parts for table in part.tables),
+        ),
+    )
 
 
 def visible(plan: Plan) -> tuple[int, ...]:

@@ -86,9 +86,11 @@ class Enumerator:
         """
         whole = SubexpressionKind.STATEMENT
         for found in self.found:
+            if found.subexpression.kind is not whole:
+                continue
             codes = {reason.code for reason in found.subexpression.ineligible}
             sampled = any(isinstance(node, Sample) for node in walk_plans(found.query.plan))
-            if found.subexpression.kind is whole and (sampled or codes & eligibility.ORDER_CODES):
+            if sampled or codes & eligibility.ORDER_CODES:
                 reason = eligibility.order_around()
                 self.found = [other if other is found else _refused(other, reason) for other in self.found]
                 return
@@ -323,13 +325,14 @@ class _Places:
             relations = _relations(self.record, chosen)
         found = []
         for use in self.uses:
+            over = references(use.expression)
+            if not (whole or over & relations) and not over <= relations:
+                continue
             if any(place.start <= use.start < place.end for place in gone):
                 continue
-            over = references(use.expression)
-            if whole or over <= relations:
-                found.append(use)
-            elif over & relations:
+            if not (whole or over <= relations):
                 return None
+            found.append(use)
         return found
 
     def site(
@@ -394,30 +397,35 @@ def _subsets(record: BlockRecord, conjuncts: Iterable[Expression]) -> Iterator[t
     if count < 3:
         return
     owner = {r: index for index, item in enumerate(record.items) for r in visible(item.plan)}
-    edges = set()
+    neighbours = [0] * count
     for predicate in conjuncts:
         # Only equality connects: a join over anything else can be as large as a product.
         if isinstance(predicate, Call) and predicate.name == "eq":
             over = {owner[r] for r in references(predicate) if r in owner}
-            edges |= set(combinations(sorted(over), 2)) if len(over) == 2 else set()
+            if len(over) == 2:
+                first, second = over
+                neighbours[first] |= 1 << second
+                neighbours[second] |= 1 << first
     given = 0
     for size in range(2, min(count - 1, MAX_SUBSET_SIZE) + 1):
         for subset in combinations(range(count), size):
-            if _connected(subset, edges):
+            if _connected(subset, neighbours):
                 yield subset
                 given += 1
                 if given >= MAX_SUBSETS_PER_BLOCK:
                     return
 
 
-def _connected(subset: tuple[int, ...], edges: set[tuple[int, int]]) -> bool:
-    reached = {subset[0]}
-    while True:
-        more = {b for a, b in edges if a in reached and b in subset}
-        more |= {a for a, b in edges if b in reached and a in subset}
-        if more <= reached:
-            return len(reached) == len(subset)
-        reached |= more
+def _connected(subset: tuple[int, ...], neighbours: Sequence[int]) -> bool:
+    """Whether the items hang together; ``neighbours`` holds a set of items for each, as bits."""
+    wanted = sum(1 << index for index in subset)
+    reached, before = 1 << subset[0], 0
+    while reached != before:
+        before = reached
+        for index in subset:
+            if reached >> index & 1:
+                reached |= neighbours[index] & wanted
+    return reached == wanted
 
 
 def _template(expression: Expression, positions: dict[int, int]) -> str:

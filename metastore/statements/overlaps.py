@@ -28,12 +28,16 @@ def mine(
 # tell how many rows such a step gives, and takes seconds where this takes tenths of one.
 _MINE: Final = text(f"""
     WITH seen AS (
-        SELECT it.*, job."user", job.tags,
+        SELECT part.*, it.job_id, it.precise, it.attributed_seconds, it.standalone_seconds,
+            it.write_seconds, it.rows, it.size_bytes, job."user", job.tags,
             it.attributed_seconds / nullif(job.elapsed_seconds, 0) AS job_share
         FROM {tables.SCHEMA}.jobs AS job
-        JOIN {tables.SCHEMA}.occurrences AS it ON it.job_id = job.job_id
+        JOIN {tables.SCHEMA}.subexpressions AS part
+            ON part.tenant = job.tenant AND part.statement = job.statement
+        JOIN {tables.SCHEMA}.occurrences AS it
+            ON it.job_id = job.job_id AND it.ordinal = part.ordinal
         WHERE job.tenant = :tenant AND job.started_at >= :since AND job.started_at < :until
-            AND (NOT CAST(:eligible_only AS boolean) OR it.ineligible = '[]'::jsonb)
+            AND (NOT CAST(:eligible_only AS boolean) OR part.ineligible = '[]'::jsonb)
     ), groups AS (
         SELECT normalized,
             mode() WITHIN GROUP (ORDER BY kind COLLATE "C") AS kind,

@@ -11,7 +11,8 @@ Source: CloudViews section 5.1 (feedback loop); design, sections 6 and 9.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from optimizer_plugin.engines.ports import Operator, Profile
@@ -37,7 +38,9 @@ class Attributed:
 
 def attribute(compiled: CompiledStatement, profile: Profile) -> dict[int, Attributed]:
     """Attributed time and rows by ordinal, for those that an operator stands for without doubt."""
-    operators = list(_operators(profile.root))
+    operators = defaultdict(list)
+    for each in _operators(profile.root):
+        operators[_bare(each.scans)].append(each)
     found: dict[int, Attributed] = {}
     taken: set[tuple[str, int]] = set()
     for subexpression in compiled.subexpressions:
@@ -64,20 +67,23 @@ def _operators(root: Operator) -> Iterator[Operator]:
         stack.extend(reversed(operator.children))
 
 
-def _operator_of(subexpression: Subexpression, plan: Plan, operators: list[Operator]) -> Operator | None:
+def _operator_of(
+    subexpression: Subexpression, plan: Plan, operators: Mapping[tuple[str, ...], list[Operator]]
+) -> Operator | None:
     """The topmost operator over the same scans; None where several could be meant.
 
     Above a block's joins there are its groups, and above them HAVING is a filter again: of the operators over
     the same scans a subexpression has those with as many groupings at or below them as it has itself.
     """
     tables = _table_names(plan)
-    if not tables:
+    over_them = operators.get(tables)
+    if not tables or not over_them:
         return None
-    matching = [operator for operator in operators if _bare(operator.scans) == tables]
+    matching = over_them
     groupings = sum(
         isinstance(node, Aggregate | Distinct) and _table_names(node) == tables for node in walk_plans(plan)
     )
-    level = [o for o in matching if _groupings(o, tables) == groupings]
+    level = [o for o in matching if _groupings(o, over_them) == groupings]
     match subexpression.kind:
         case SubexpressionKind.AGGREGATE:
             matching = [o for o in level if _GROUPING.search(o.name)]
@@ -94,11 +100,11 @@ def _operator_of(subexpression: Subexpression, plan: Plan, operators: list[Opera
     return tops[0] if len(tops) == 1 else None
 
 
-def _groupings(operator: Operator, tables: tuple[str, ...]) -> int:
-    """Groupings over exactly these tables, at or below an operator."""
+def _groupings(operator: Operator, candidates: Iterable[Operator]) -> int:
+    """How many of the candidates group and are the operator itself or below it."""
     return sum(
-        _GROUPING.search(below.name) is not None and _bare(below.scans) == tables
-        for below in _operators(operator)
+        _GROUPING.search(other.name) is not None and (other is operator or _inside(other, operator))
+        for other in candidates
     )
 
 

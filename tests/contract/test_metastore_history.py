@@ -26,6 +26,7 @@ def job(tenant: str, *, minutes: int = 0, user: str = "ada", elapsed: float = 10
         engine="duckdb",
         template="f00d",
         template_text="SELECT ? FROM sales -- größer: %s",
+        statement=str(uuid.uuid4()),
         script="daily.sql",
         tags=("table:sales", f"template:{user}"),
         started_at=NOON + timedelta(minutes=minutes),
@@ -116,6 +117,31 @@ class TestRecording:
         with pytest.raises(InvalidRecord):
             metastore.record([kept], [occurrence(never_recorded)])
         assert metastore.jobs(tenant, NOON, EVENING) == ()
+
+    def test_runs_of_one_statement_share_what_does_not_change(
+        self, metastore: Metastore, tenant: str
+    ) -> None:
+        """Runs recorded together or later have the same parts, and each its own measurements."""
+        one, two = job(tenant), job(tenant, minutes=1)
+        three = replace(job(tenant, minutes=2), statement=one.statement)
+        two = replace(two, statement=one.statement)
+        parts = [occurrence(one, 0, attributed=1.0), occurrence(two, 0, attributed=2.0)]
+        metastore.record([one, two], parts)
+        metastore.record([three], [occurrence(three, 0, attributed=3.0)])
+        assert metastore.occurrences(tenant, NOON, EVENING) == (
+            *parts,
+            occurrence(three, 0, attributed=3.0),
+        )
+        assert metastore.overlaps(tenant, NOON, EVENING)[0].total_attributed_seconds == 6.0
+
+    def test_a_forgotten_statement_can_be_recorded_again(self, metastore: Metastore, tenant: str) -> None:
+        """What its runs shared goes with the last of them, and comes back with the next."""
+        old, new = job(tenant), job(tenant, minutes=60)
+        new = replace(new, statement=old.statement)
+        metastore.record([old], [occurrence(old)])
+        assert metastore.forget_history(tenant, new.started_at) == 1
+        metastore.record([new], [occurrence(new)])
+        assert metastore.occurrences(tenant, NOON, EVENING) == (occurrence(new),)
 
     def test_measurements_fill_in(self, metastore: Metastore, tenant: str) -> None:
         """A later measurement sets what it has and leaves what it has not."""

@@ -213,6 +213,7 @@ def job(number: int, template: str, *, seconds: float = 1.0) -> Job:
         engine="duckdb",
         template=template,
         template_text=template,
+        statement=f"statement {number}",
         started_at=START + timedelta(hours=number),
         elapsed_seconds=seconds,
     )

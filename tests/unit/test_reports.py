@@ -31,6 +31,7 @@ def job(job_id: str, user: str = "ada", **fields: object) -> Job:
         engine="duckdb",
         template="x",
         template_text="SELECT ?",
+        statement=job_id,
         started_at=START + timedelta(minutes=1),
         elapsed_seconds=2.0,
     )

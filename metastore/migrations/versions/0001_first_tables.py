@@ -63,6 +63,7 @@ def upgrade() -> None:
         sa.Column("engine", sa.Text(), nullable=False),
         sa.Column("template", sa.Text(), nullable=False),
         sa.Column("template_text", sa.Text(), nullable=False),
+        sa.Column("statement", sa.Text(), nullable=False),
         sa.Column("script", sa.Text(), nullable=False),
         sa.Column("tags", postgresql.ARRAY(sa.Text()), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
@@ -80,6 +81,9 @@ def upgrade() -> None:
     )
     op.create_index(
         op.f("ix_jobs_tenant_started_at"), "jobs", ["tenant", "started_at"], unique=False, schema="respool"
+    )
+    op.create_index(
+        op.f("ix_jobs_tenant_statement"), "jobs", ["tenant", "statement"], unique=False, schema="respool"
     )
     op.create_table(
         "leases",
@@ -100,6 +104,24 @@ def upgrade() -> None:
         sa.Column("comment", sa.Text(), nullable=False),
         sa.Column("applied_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("tenant", "version", name=op.f("pk_policies")),
+        schema="respool",
+    )
+    op.create_table(
+        "subexpressions",
+        sa.Column("tenant", sa.Text(), nullable=False),
+        sa.Column("statement", sa.Text(), nullable=False),
+        sa.Column("ordinal", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("label", sa.Text(), nullable=False),
+        sa.Column("normalized", sa.Text(), nullable=False),
+        sa.Column("canonical_digest", sa.Text(), nullable=False),
+        sa.Column("tables", postgresql.ARRAY(sa.Text()), nullable=False),
+        sa.Column("columns", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("sort_columns", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("contains", postgresql.ARRAY(sa.Integer()), nullable=False),
+        sa.Column("source_count", sa.Integer(), nullable=False),
+        sa.Column("ineligible", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "statement", "ordinal", name=op.f("pk_subexpressions")),
         schema="respool",
     )
     op.create_table(
@@ -145,17 +167,7 @@ def upgrade() -> None:
         "occurrences",
         sa.Column("job_id", sa.Text(), nullable=False),
         sa.Column("ordinal", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("label", sa.Text(), nullable=False),
-        sa.Column("normalized", sa.Text(), nullable=False),
         sa.Column("precise", sa.Text(), nullable=True),
-        sa.Column("canonical_digest", sa.Text(), nullable=False),
-        sa.Column("tables", postgresql.ARRAY(sa.Text()), nullable=False),
-        sa.Column("columns", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-        sa.Column("sort_columns", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-        sa.Column("contains", postgresql.ARRAY(sa.Integer()), nullable=False),
-        sa.Column("source_count", sa.Integer(), nullable=False),
-        sa.Column("ineligible", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("attributed_seconds", sa.Double(), nullable=True),
         sa.Column("standalone_seconds", sa.Double(), nullable=True),
         sa.Column("write_seconds", sa.Double(), nullable=True),
@@ -167,12 +179,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("job_id", "ordinal", name=op.f("pk_occurrences")),
         schema="respool",
     )
-    op.create_index(
-        op.f("ix_occurrences_normalized"), "occurrences", ["normalized"], unique=False, schema="respool"
-    )
 
 
 def downgrade() -> None:
     """Drop everything but the schema itself, which holds Alembic's own table."""
-    for table in ("occurrences", "jobs", "views", "leases", "annotations", "policies", "analyses", "tenants"):
+    history = ("occurrences", "subexpressions", "jobs")
+    for table in (*history, "views", "leases", "annotations", "policies", "analyses", "tenants"):
         op.drop_table(table, schema="respool")
