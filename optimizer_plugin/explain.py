@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 
 from metastore.records import Annotation, Lookup, View
+from optimizer_plugin.engines.ports import Moment
 from optimizer_plugin.misses import nearest_miss
 from optimizer_plugin.policies import Materialize, WholeResultsOnSight
 from optimizer_plugin.session import Session
@@ -120,12 +121,13 @@ def explain(session: Session, sql: str) -> Explanation:
     Raises:
         MetastoreError: where the metastore does not answer.
     """
-    template = session.templates.find(sql)
-    notes = _notes(session, template)
-    if not template.compiled.is_query or session.engine.in_transaction():
+    moment = session.engine.look()
+    template = session.templates.find(sql, moment.catalog)
+    notes = _notes(session, template, moment)
+    if not template.compiled.is_query or moment.in_transaction:
         return _refused(session, template, notes)
-    environment = session.engine.environment()
-    versions = session.engine.versions(template.inputs)
+    environment = moment.environment
+    versions = session.engine.versions(template.inputs, since=moment)
     found = session.metastore.lookup(session.tenant, template.tags, environment)
     precise = {
         each.ordinal: _signature(template, each, versions, environment, found) for each in template.candidates
@@ -162,14 +164,14 @@ def _signature(
     return template.beside(signature, subexpression, offered(view).keys)
 
 
-def _notes(session: Session, template: Template) -> tuple[str, ...]:
+def _notes(session: Session, template: Template, moment: Moment) -> tuple[str, ...]:
     compiled = template.compiled
     notes: list[str] = []
     if not compiled.is_query:
         notes.append("not a single SELECT: it runs as written")
     if not session.enabled or session.policy.name == "off":
         notes.append("reuse is off: the statement runs as written")
-    if session.engine.in_transaction():
+    if moment.in_transaction:
         notes.append(str(rejections.in_transaction()))
     if compiled.unresolved:
         notes.append(f"names that were not found: {', '.join(compiled.unresolved)}")

@@ -23,7 +23,7 @@ def keeps_meaning(
     """Whether reading these views leaves a statement what it is."""
     text = rewrite(template.compiled, reads, _placeholder_scan, output_names)
     meanings = {_placeholder(read.view): _meaning(template, read) for read in reads}
-    return same_meaning(template.compiled, text, engine.catalog(), engine.dialect, meanings)
+    return same_meaning(template.compiled, text, engine.look().catalog, engine.dialect, meanings)
 
 
 def _placeholder(view: AvailableView) -> str:

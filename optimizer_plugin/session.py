@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 
 from metastore.ports import Metastore
 from metastore.records import Annotation, JobStatus, View, ViewRead, ViewState
-from optimizer_plugin.engines.ports import Engine, OutputColumn, Profile
+from optimizer_plugin.engines.ports import Engine, Moment, OutputColumn, Profile
 from optimizer_plugin.meaning import keeps_meaning
 from optimizer_plugin.policies import Materialize, Policy, WholeResultsOnSight
 from optimizer_plugin.recording import Finished, Recorder
@@ -147,15 +147,12 @@ class Session:
 
     def _prepare(self, report: Report) -> None:
         with self._timed(report, "sign"):
-            template = report.template = self.templates.find(report.text)
-            report.environment = self.engine.environment()
-            if not self._worth_a_look(template, report):
+            moment = self.engine.look()
+            template = report.template = self.templates.find(report.text, moment.catalog)
+            report.environment = moment.environment
+            if not self._worth_a_look(template, report, moment):
                 return
-            report.versions = self.engine.versions(template.inputs)
-            if not self.templates.is_current():
-                # Names changed between signing and the versions: rows of now are not those of the plan.
-                self.counters.bypassed += 1
-                return
+            report.versions = self.engine.versions(template.inputs, since=moment)
         with self._timed(report, "look_up"):
             views, annotations = self._look_up(template, report)
         with self._timed(report, "rewrite"):
@@ -171,7 +168,7 @@ class Session:
             with self._timed(report, "rewrite"):
                 self._rewrite(template, report, decision, views)
 
-    def _worth_a_look(self, template: Template, report: Report) -> bool:
+    def _worth_a_look(self, template: Template, report: Report, moment: Moment) -> bool:
         """Nothing is looked up for what can't be reused; the report says why."""
         compiled = template.compiled
         if not self.enabled or not compiled.is_query or not template.candidates:
@@ -182,7 +179,7 @@ class Session:
                 if s.ineligible
             )
             return False
-        if self.engine.in_transaction():
+        if moment.in_transaction:
             self.counters.bypassed += 1
             report.rejections = (Rejection(ordinal=0, reason=rejections.in_transaction()),)
             return False

@@ -144,30 +144,25 @@ def _typed(parameters: object) -> str:
 class Templates:
     """A bounded cache of compiled statements of one connection."""
 
-    engine: Engine
+    dialect: str
     capacity: int = 512
     script: str = ""
     _kept: OrderedDict[str, Template] = field(default_factory=OrderedDict)
     _catalog: Catalog | None = None
 
-    def find(self, text: str) -> Template:
-        """The compiled statement of a text; compiled anew where the catalog has changed."""
-        catalog = self.engine.catalog()
+    def find(self, text: str, catalog: Catalog) -> Template:
+        """The compiled statement of a text; compiled anew where the catalog is another one."""
         if catalog is not self._catalog:
             self._kept.clear()
             self._catalog = catalog
         found = self._kept.get(text)
         if found is None:
-            found = self._kept[text] = compile_template(text, catalog, self.engine.dialect, self.script)
+            found = self._kept[text] = compile_template(text, catalog, self.dialect, self.script)
             while len(self._kept) > self.capacity:
                 self._kept.popitem(last=False)
         else:
             self._kept.move_to_end(text)
         return found
-
-    def is_current(self) -> bool:
-        """Whether names still mean what they meant when the last statement was found."""
-        return self.engine.catalog() is self._catalog
 
     def all(self) -> tuple[Template, ...]:
         """Compiled statements that are kept now, least recently used first."""

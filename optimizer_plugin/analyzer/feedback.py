@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from optimizer_plugin.engines.ports import Operator, Profile
@@ -83,7 +83,8 @@ def _operator_of(
     groupings = sum(
         isinstance(node, Aggregate | Distinct) and _table_names(node) == tables for node in walk_plans(plan)
     )
-    level = [o for o in matching if _groupings(o, over_them) == groupings]
+    grouping = {id(o) for o in over_them if _GROUPING.search(o.name)}
+    level = [o for o in matching if sum(id(b) in grouping for b in _operators(o)) == groupings]
     match subexpression.kind:
         case SubexpressionKind.AGGREGATE:
             matching = [o for o in level if _GROUPING.search(o.name)]
@@ -98,14 +99,6 @@ def _operator_of(
         best = max(scores)
         tops = [o for o, score in zip(tops, scores, strict=True) if score == best]
     return tops[0] if len(tops) == 1 else None
-
-
-def _groupings(operator: Operator, candidates: Iterable[Operator]) -> int:
-    """How many of the candidates group and are the operator itself or below it."""
-    return sum(
-        _GROUPING.search(other.name) is not None and (other is operator or _inside(other, operator))
-        for other in candidates
-    )
 
 
 def _inside(operator: Operator, other: Operator) -> bool:

@@ -88,6 +88,20 @@ class Profile:
     root: Operator
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """What one look at a connection showed; everything in it belongs together.
+
+    ``catalog`` is the same object as long as every name means the same. ``environment`` names the engine,
+    its major version and every session setting that changes results. ``evidence`` is the engine's own.
+    """
+
+    catalog: Catalog
+    environment: str
+    in_transaction: bool
+    evidence: object
+
+
 class Engine(Protocol):
     """One wrapped connection, as the session sees it. Methods raise the engine's own errors."""
 
@@ -95,25 +109,22 @@ class Engine(Protocol):
     dialect: str
     """The sqlglot dialect that parses its statements."""
 
-    def catalog(self) -> Catalog:
-        """Names as the connection sees them now; the same object while nothing changed."""
-        ...
-
-    def environment(self) -> str:
-        """Engine, its major version and every session setting that changes results, as one line."""
+    def look(self) -> Moment:
+        """Names, settings and transaction as the connection sees them now."""
         ...
 
     def versions(
-        self, inputs: Iterable[InputIdentity], *, rows_waiting: bool = False
+        self,
+        inputs: Iterable[InputIdentity],
+        *,
+        since: Moment | None = None,
+        rows_waiting: bool = False,
     ) -> Mapping[InputIdentity, InputVersion | None]:
-        """The version of each input now; None where it cannot be told.
+        """The version of each input; None where it cannot be told.
 
+        Versions are of now, or with ``since`` of a time since that moment at which its names still held.
         With ``rows_waiting`` the rows of a statement are still to be fetched and must not get lost.
         """
-        ...
-
-    def in_transaction(self) -> bool:
-        """Whether an explicit transaction is open on the connection."""
         ...
 
     def describe(self, sql: str) -> tuple[OutputColumn, ...]:

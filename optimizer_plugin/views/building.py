@@ -100,7 +100,7 @@ class Builder:
         sql, keys = spool_query(compiled, build)
         whole = build.ordinal == compiled.statement
         if not whole and not fills(
-            sql, subexpression.canonical, keys, self.engine.catalog(), self.engine.dialect
+            sql, subexpression.canonical, keys, self.engine.look().catalog, self.engine.dialect
         ):
             return rejections.other_query()
         outputs = template.outputs(self.engine) if whole else self.engine.describe(sql)

@@ -58,7 +58,7 @@ class TestNames:
         for setting in settings:
             raw.execute(setting)
             for name in names:
-                facts = engine.catalog().relation(tuple(name.split(".")))
+                facts = engine.look().catalog.relation(tuple(name.split(".")))
                 try:
                     expected = raw.execute(f"SELECT place FROM {name}").fetchall()[0][0]
                 except duckdb.Error:
@@ -74,27 +74,27 @@ class TestNames:
     def test_temporary_tables_come_first(self, engine: Engine, raw: duckdb.DuckDBPyConnection) -> None:
         """A temporary table hides a table of the same name."""
         raw.execute("CREATE TABLE t AS SELECT 1 AS a; CREATE TEMP TABLE t AS SELECT 'x' AS b")
-        assert columns_of(engine.catalog().relation(("T",))) == [("b", "VARCHAR")]
+        assert columns_of(engine.look().catalog.relation(("T",))) == [("b", "VARCHAR")]
 
     def test_snapshot_is_kept_until_names_change(
         self, engine: Engine, raw: duckdb.DuckDBPyConnection
     ) -> None:
         """The same object while nothing changed, another one after DDL that nobody reported."""
         raw.execute("CREATE TABLE t (a INTEGER)")
-        first = engine.catalog()
-        assert engine.catalog() is first
+        first = engine.look().catalog
+        assert engine.look().catalog is first
         raw.execute("ALTER TABLE t ADD COLUMN b DATE")
-        assert engine.catalog() is not first
-        assert columns_of(engine.catalog().relation(("t",))) == [("a", "INTEGER"), ("b", "DATE")]
+        assert engine.look().catalog is not first
+        assert columns_of(engine.look().catalog.relation(("t",))) == [("a", "INTEGER"), ("b", "DATE")]
 
     def test_snapshot_is_kept_where_only_rows_changed(
         self, engine: Engine, raw: duckdb.DuckDBPyConnection
     ) -> None:
         """Compiled templates stay valid across inserts."""
         raw.execute("CREATE TABLE t (a INTEGER)")
-        first = engine.catalog()
+        first = engine.look().catalog
         raw.execute("INSERT INTO t VALUES (1)")
-        assert engine.catalog() is first
+        assert engine.look().catalog is first
 
     def test_foreign_connection_does_not_freeze_names(
         self, engine: Engine, raw: duckdb.DuckDBPyConnection
@@ -104,7 +104,7 @@ class TestNames:
         with raw.cursor() as other:
             for number in range(3):
                 other.execute(f"CREATE OR REPLACE VIEW v AS SELECT {number} AS a")
-                facts = engine.catalog().relation(("v",))
+                facts = engine.look().catalog.relation(("v",))
                 assert isinstance(facts, ViewFacts)
                 assert str(number) in facts.query
 
@@ -123,7 +123,7 @@ class TestNames:
         for name, sql in definitions.items():
             raw.execute(sql)
             parts = tuple(part.strip('"').replace('""', '"') for part in name.split("."))
-            facts = engine.catalog().relation(parts)
+            facts = engine.look().catalog.relation(parts)
             assert isinstance(facts, ViewFacts), name
             assert facts.temporary == (name == "temporary")
             from_view = raw.execute(f"SELECT * FROM {name}")
@@ -141,13 +141,13 @@ class TestNames:
     ) -> None:
         """A column's own collation would be lost in a view, and DuckDB's catalog does not list it."""
         raw.execute("CREATE TABLE t (a VARCHAR COLLATE NOCASE); CREATE TABLE u (a VARCHAR)")
-        assert engine.catalog().relation(("t",)) is None
-        assert engine.catalog().relation(("u",)) is not None
+        assert engine.look().catalog.relation(("t",)) is None
+        assert engine.look().catalog.relation(("u",)) is not None
 
     def test_columns_of_files(self, engine: Engine, raw: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
         """Files tell their columns; what cannot be read tells nothing."""
         raw.execute(f"COPY (SELECT 1 AS a, DATE '2020-01-01' AS b) TO '{tmp_path}/x.parquet'")
-        catalog = engine.catalog()
+        catalog = engine.look().catalog
         found = catalog.source_columns(f"read_parquet('{tmp_path}/*.parquet')")
         assert found is not None
         assert [(column.name, column.type) for column in found] == [("a", "INTEGER"), ("b", "DATE")]
@@ -160,7 +160,7 @@ class TestNames:
         )
         raw.execute('CREATE TABLE a."d#e" (x INT)')
         found = [
-            engine.catalog().relation(("memory", *parts))
+            engine.look().catalog.relation(("memory", *parts))
             for parts in (("a.b", "c"), ("a", "b.c"), ("a", "d#e"))
         ]
         identities = [facts.identity for facts in found if isinstance(facts, TableFacts)]
@@ -200,7 +200,7 @@ class TestFunctions:
         self, engine: Engine, name: str, kind: FunctionKind, stability: Stability
     ) -> None:
         """DuckDB's claims, put right where they would let a changing value into a view."""
-        facts = engine.catalog().function(name)
+        facts = engine.look().catalog.function(name)
         assert facts is not None
         assert (facts.kind, facts.stability, facts.user_defined) == (kind, stability, False)
 
@@ -210,7 +210,7 @@ class TestFunctions:
         """DuckDB calls a registered Python function internal and consistent; it may do anything."""
         pytest.importorskip("numpy")
         raw.create_function("twice", lambda x: x * 2, ["BIGINT"], "BIGINT")
-        facts = engine.catalog().function("twice")
+        facts = engine.look().catalog.function("twice")
         assert facts is not None
         assert facts.user_defined
         assert facts.definition is None
@@ -218,7 +218,7 @@ class TestFunctions:
     def test_macros_are_their_whole_definition(self, engine: Engine, raw: duckdb.DuckDBPyConnection) -> None:
         """Body, parameters and defaults all belong to what a call means."""
         raw.execute("CREATE MACRO plain(a, b) AS a + b")
-        facts = engine.catalog().function("PLAIN")
+        facts = engine.look().catalog.function("PLAIN")
         assert facts is not None
         assert (facts.kind, facts.parameters, facts.definition) == (
             FunctionKind.MACRO,
@@ -237,7 +237,7 @@ class TestFunctions:
             kind = "MACRO TABLE" if "TABLE" in definition else "MACRO"
             raw.execute(f"DROP {kind} IF EXISTS m") if kind == "MACRO" else raw.execute("DROP MACRO m")
             raw.execute(f"CREATE MACRO m{definition}")
-            found = engine.catalog().function("m")
+            found = engine.look().catalog.function("m")
             assert found is not None
             assert found.stability is Stability.CONSISTENT
             seen.add((found.kind, found.parameters, found.definition))
@@ -247,7 +247,7 @@ class TestFunctions:
         """A macro in the search path is what a call means, one outside of it is not."""
         raw.execute("CREATE SCHEMA s; CREATE MACRO s.lower(a) AS 'far'; CREATE MACRO upper(a) AS 'near'")
         assert raw.execute("SELECT lower('X'), upper('x')").fetchall() == [("x", "near")]
-        catalog = engine.catalog()
+        catalog = engine.look().catalog
         lower, upper = catalog.function("lower"), catalog.function("upper")
         assert lower is not None
         assert upper is not None
@@ -259,11 +259,11 @@ class TestFunctions:
     ) -> None:
         """Telling defaults takes a query that fails, which would take the user's transaction with it."""
         raw.execute("CREATE MACRO m(a, b := 5) AS a + b; BEGIN; CREATE TABLE t (a INTEGER)")
-        facts = engine.catalog().function("m")
+        facts = engine.look().catalog.function("m")
         assert facts is not None
         assert facts.stability is Stability.VOLATILE
         raw.execute("COMMIT")
-        assert engine.catalog().relation(("t",)) is not None
+        assert engine.look().catalog.relation(("t",)) is not None
 
     def test_other_error_texts_tell_no_candidates(self) -> None:
         """A message of another form makes the macro unusable, never wrong."""
@@ -289,21 +289,21 @@ class TestSettings:
         self, engine: DuckDBEngine, raw: duckdb.DuckDBPyConnection, statement: str
     ) -> None:
         """Views built under other settings are other views."""
-        first = engine.environment()
+        first = engine.look().environment
         assert first.startswith(f"duckdb {duckdb.__version__.split('.')[0]}; ")
         raw.execute(statement)
-        assert engine.environment() == first
+        assert engine.look().environment == first
         engine.invalidate()
-        assert engine.environment() != first
+        assert engine.look().environment != first
 
     def test_settings_that_change_speed_do_not(
         self, engine: DuckDBEngine, raw: duckdb.DuckDBPyConnection
     ) -> None:
         """Views are shared by sessions of different size."""
-        first = engine.environment()
+        first = engine.look().environment
         raw.execute("SET threads = 1; SET memory_limit = '1GB'; SET temp_directory = '/tmp'")
         engine.invalidate()
-        assert engine.environment() == first
+        assert engine.look().environment == first
 
 
 class TestStatements:
@@ -461,7 +461,7 @@ class TestSpooling:
         with pytest.raises((duckdb.Error, SpoolError)):
             engine.spool(SpoolRequest(sql=sql, directory=tmp_path / "view"))
         assert list(tmp_path.iterdir()) == []
-        assert not engine.in_transaction()
+        assert not engine.look().in_transaction
 
     def test_taken_place_is_refused(self, engine: Engine, tmp_path: Path) -> None:
         """A view is never overwritten."""
@@ -556,6 +556,6 @@ class TestProfiles:
 
 def test_catalog_satisfies_its_port(engine: Engine) -> None:
     """The snapshot is what the binder asks for."""
-    catalog: Catalog = engine.catalog()
+    catalog: Catalog = engine.look().catalog
     assert catalog.relation(("nothing",)) is None
     assert catalog.relation(()) is None

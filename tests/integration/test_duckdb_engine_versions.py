@@ -38,7 +38,7 @@ def engine(raw: duckdb.DuckDBPyConnection) -> Iterator[DuckDBEngine]:
 
 def identity(engine: DuckDBEngine, name: str = "t") -> InputIdentity:
     """Identity of a table of the engine's."""
-    facts = engine.catalog().relation((name,))
+    facts = engine.look().catalog.relation((name,))
     assert isinstance(facts, TableFacts)
     return facts.identity
 
@@ -77,7 +77,7 @@ def test_observed_reads_keep_the_version(engine: DuckDBEngine, raw: duckdb.DuckD
     ):
         run(engine, raw, sql)
         engine.describe("SELECT a FROM t")
-        assert not engine.in_transaction()
+        assert not engine.look().in_transaction
         assert version(engine) == first, sql
 
 
@@ -158,10 +158,10 @@ def test_unseen_write_hidden_between_observed_ones(
 ) -> None:
     """An observed write right after an unseen one hides neither its data nor its names."""
     raw.execute("CREATE VIEW v AS SELECT 1 AS one")
-    first = engine.catalog()
+    first = engine.look().catalog
     raw.execute("CREATE OR REPLACE VIEW v AS SELECT 2 AS one")
     run(engine, raw, "INSERT INTO t VALUES (4)")
-    assert engine.catalog() is not first
+    assert engine.look().catalog is not first
 
 
 def test_half_done_foreign_write_has_no_version(engine: DuckDBEngine, raw: duckdb.DuckDBPyConnection) -> None:
@@ -236,17 +236,17 @@ def test_begin_commit_without_writes_keeps_the_version(
     engine: DuckDBEngine, raw: duckdb.DuckDBPyConnection
 ) -> None:
     """Drivers that open a transaction around every SELECT still find views, inside it too."""
-    first, names = version(engine), engine.catalog()
+    first, names = version(engine), engine.look().catalog
     for _ in range(2):
         run(engine, raw, "BEGIN")
-        assert engine.in_transaction()
+        assert engine.look().in_transaction
         assert version(engine) == first
         run(engine, raw, "SELECT * FROM t")
         assert version(engine) == first
         run(engine, raw, "COMMIT")
-        assert not engine.in_transaction()
+        assert not engine.look().in_transaction
         assert version(engine) == first
-        assert engine.catalog() is names
+        assert engine.look().catalog is names
 
 
 def test_own_writes_in_a_transaction_have_no_version(
@@ -285,9 +285,9 @@ def test_transaction_begun_on_the_raw_connection_is_noticed(
     raw.begin()
     raw.execute("INSERT INTO t VALUES (8)")
     assert version(engine) is None
-    assert engine.in_transaction()
+    assert engine.look().in_transaction
     raw.commit()
-    assert not engine.in_transaction()
+    assert not engine.look().in_transaction
     assert version(engine) not in (None, first)
 
 
@@ -388,7 +388,7 @@ def test_temporary_tables_belong_to_their_connection(
     other = engine.for_cursor(cursor)
     run(engine, raw, "CREATE TEMP TABLE x AS SELECT 1 AS a")
     run(other, cursor, "CREATE TEMP TABLE x AS SELECT 2 AS a")
-    facts = engine.catalog().relation(("x",))
+    facts = engine.look().catalog.relation(("x",))
     assert isinstance(facts, TableFacts)
     assert facts.temporary
     assert facts.identity != identity(other, "x")
@@ -398,9 +398,9 @@ def test_names_of_a_transaction_that_is_undone(engine: DuckDBEngine, raw: duckdb
     """Tables made in a transaction are seen in it, and no longer after ROLLBACK."""
     run(engine, raw, "BEGIN")
     run(engine, raw, "CREATE TABLE fresh (a INTEGER)")
-    assert engine.catalog().relation(("fresh",)) is not None
+    assert engine.look().catalog.relation(("fresh",)) is not None
     run(engine, raw, "ROLLBACK")
-    assert engine.catalog().relation(("fresh",)) is None
+    assert engine.look().catalog.relation(("fresh",)) is None
 
 
 def test_failed_transactions_are_open_until_they_are_undone(
@@ -411,16 +411,16 @@ def test_failed_transactions_are_open_until_they_are_undone(
     run(engine, raw, "INSERT INTO t VALUES (1)")
     with pytest.raises(duckdb.Error):
         run(engine, raw, "SELECT error('x') FROM t")
-    assert engine.in_transaction()
+    assert engine.look().in_transaction
     run(engine, raw, "ROLLBACK")
-    assert not engine.in_transaction()
+    assert not engine.look().in_transaction
     assert version(engine) is not None
     raw.execute("BEGIN")
     with pytest.raises(duckdb.Error):
         raw.execute("SELECT error('x') FROM t").fetchall()
-    assert engine.in_transaction()
+    assert engine.look().in_transaction
     raw.execute("ROLLBACK")
-    assert not engine.in_transaction()
+    assert not engine.look().in_transaction
 
 
 def test_closed_connection_is_an_error_not_a_version(
@@ -433,5 +433,5 @@ def test_closed_connection_is_an_error_not_a_version(
     assert version(other) is not None
     cursor.close()
     with pytest.raises(duckdb.ConnectionException):
-        other.in_transaction() or other.describe("SELECT 1")
+        other.look().in_transaction or other.describe("SELECT 1")
     assert engine.versions([table])[table] is not None

@@ -33,8 +33,11 @@ _MACRO_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Snapshot:
-    """A catalog with the state of the instance that it was read in."""
+class Snapshot:
+    """A catalog with the state of the instance that it was read in.
+
+    ``generation`` is how often names had changed before: where it is another one now, they may have since.
+    """
 
     catalog: DuckDBCatalog
     databases: tuple[Database, ...]
@@ -77,12 +80,8 @@ class CatalogReader:
         self._attached = AttachedDatabases(instance=activity.token, session=session)
         self._run = run
         self._in_transaction = in_transaction
-        self._snapshot: _Snapshot | None = None
+        self._snapshot: Snapshot | None = None
         self._functions = _Functions()
-
-    def catalog(self) -> DuckDBCatalog:
-        """The snapshot of names; the same object as long as every name means the same."""
-        return self._current(self._activity.sight()).catalog
 
     def databases(self, sighting: Sighting, *, aside: bool = False) -> tuple[Database, ...]:
         """The databases that are attached, as of a sighting made just now.
@@ -96,7 +95,7 @@ class CatalogReader:
         if aside:
             return self._attached.read(self._activity.rows(DATABASES_QUERY))
         if kept is None:
-            return self._current(sighting).databases
+            return self.current(sighting).databases
         return self._attached.read(self._run(DATABASES_QUERY))
 
     def forget(self) -> None:
@@ -104,18 +103,24 @@ class CatalogReader:
         self._snapshot = None
         self._functions = _Functions()
 
-    def _current(self, sighting: Sighting) -> _Snapshot:
+    @property
+    def last(self) -> Snapshot | None:
+        """What was read last, whether or not it still holds."""
+        return self._snapshot
+
+    def current(self, sighting: Sighting) -> Snapshot:
+        """Names as of a sighting made just now; the same catalog as long as every name means the same."""
         kept = self._snapshot
         if kept is not None and self._is_current(kept, sighting):
             return kept
         self._snapshot = self._read(kept, sighting)
         return self._snapshot
 
-    def _is_current(self, kept: _Snapshot, sighting: Sighting) -> bool:
+    def _is_current(self, kept: Snapshot, sighting: Sighting) -> bool:
         current = kept.generation == self._activity.catalog_generation
         return kept.trusted and current and not sighting.foreign
 
-    def _read(self, kept: _Snapshot | None, before: Sighting) -> _Snapshot:
+    def _read(self, kept: Snapshot | None, before: Sighting) -> Snapshot:
         """Read names and databases; what changed while they were read is not trusted a second time."""
         for _ in range(_ATTEMPTS):
             generation = self._activity.catalog_generation
@@ -129,7 +134,7 @@ class CatalogReader:
             catalog = kept.catalog
         else:
             catalog = DuckDBCatalog(found, lambda: self._facts(found), self._source_columns)
-        return _Snapshot(catalog=catalog, databases=attached, generation=generation, trusted=settled)
+        return Snapshot(catalog=catalog, databases=attached, generation=generation, trusted=settled)
 
     def _names(self, attached: tuple[Database, ...]) -> Names:
         return names.names_of(

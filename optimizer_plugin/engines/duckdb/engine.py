@@ -6,13 +6,13 @@ import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
 from optimizer_plugin.engines.duckdb import spooling
 from optimizer_plugin.engines.duckdb.activity import ONE, InstanceActivity, Member, Sighting, Ticks
-from optimizer_plugin.engines.duckdb.catalog import DuckDBCatalog
 from optimizer_plugin.engines.duckdb.catalog_reader import CatalogReader
 from optimizer_plugin.engines.duckdb.databases import Database
 from optimizer_plugin.engines.duckdb.instances import PROCESS_INSTANCES, Instances
@@ -22,12 +22,20 @@ from optimizer_plugin.engines.duckdb.statements import Statement, StatementKind,
 from optimizer_plugin.engines.duckdb.transactions import Transaction
 from optimizer_plugin.engines.duckdb.types import TypeRefused
 from optimizer_plugin.engines.duckdb.versions import InputVersions
-from optimizer_plugin.engines.ports import OutputColumn, Profile, Spooled, SpoolRequest, StoredColumn
+from optimizer_plugin.engines.ports import Moment, OutputColumn, Profile, Spooled, SpoolRequest, StoredColumn
 from optimizer_plugin.errors import SpoolError
 from signatures.model import InputIdentity, InputVersion
 
 _TRANSACTION_ID = "SELECT current_transaction_id()"
 _NO_COST = Ticks()
+
+
+@dataclass(frozen=True, slots=True)
+class _Evidence:
+    """What a moment was seen by, and how often names had changed until then."""
+
+    sighting: Sighting
+    generation: int
 
 
 class DuckDBEngine:
@@ -68,7 +76,7 @@ class DuckDBEngine:
             activity=activity,
             session=secrets.token_hex(16),
             run=self._run,
-            in_transaction=lambda: self._transaction is not None or self.in_transaction(),
+            in_transaction=lambda: self._transaction is not None or self._in_transaction(),
         )
         self._versions = InputVersions(activity)
         self._environment: str | None = None
@@ -88,15 +96,25 @@ class DuckDBEngine:
 
     # What the connection sees
 
-    def catalog(self) -> DuckDBCatalog:
-        """Names as the connection sees them now; the same object while nothing changed."""
-        return self._reader.catalog()
+    def look(self) -> Moment:
+        """Names, settings and transaction, from one look at the instance."""
+        sighting = self._settled_sighting()
+        try:
+            snapshot, environment = self._reader.current(sighting), self._settings_line()
+        except duckdb.TransactionException:
+            # In a transaction that has failed nothing runs, and nothing is looked up: any names will do.
+            if self._reader.last is None:
+                raise
+            snapshot, environment = self._reader.last, ""
+        return Moment(
+            catalog=snapshot.catalog,
+            environment=environment,
+            in_transaction=self._inside,
+            evidence=_Evidence(sighting, snapshot.generation),
+        )
 
-    def environment(self) -> str:
-        """Engine, its major version and every session setting that changes results, as one line.
-
-        Read once; ``invalidate()`` has it read again.
-        """
+    def _settings_line(self) -> str:
+        """Read once; ``invalidate()`` has it read again."""
         if self._environment is None:
             self._environment = environment_line(duckdb.__version__, self._run(SETTINGS_QUERY))
         return self._environment
@@ -107,18 +125,28 @@ class DuckDBEngine:
         self._reader.forget()
 
     def versions(
-        self, inputs: Iterable[InputIdentity], *, rows_waiting: bool = False
+        self,
+        inputs: Iterable[InputIdentity],
+        *,
+        since: Moment | None = None,
+        rows_waiting: bool = False,
     ) -> Mapping[InputIdentity, InputVersion | None]:
-        """The version of each input now; None where it cannot be told.
+        """The version of each input now, or at a time since a moment; None where it cannot be told.
 
         Ask again after spooling, and before handing on the rows of a rewritten statement that also reads
         base tables: only where nothing changed in between do rows and version belong together. With
         ``rows_waiting`` nothing runs on the connection itself, which would throw away rows not yet fetched.
         """
-        sighting = self._activity.sight() if rows_waiting else self._settled_sighting()
+        evidence = since.evidence if since else None
+        if isinstance(evidence, _Evidence):
+            sighting = evidence.sighting
+        else:
+            sighting = self._activity.sight() if rows_waiting else self._settled_sighting()
         attached = self._reader.databases(sighting, aside=rows_waiting)
         found = self._versions.of(inputs, attached, sighting)
-        if self._transaction is None and not self._unseen_transaction:
+        if isinstance(evidence, _Evidence) and evidence.generation != self._activity.catalog_generation:
+            return dict.fromkeys(found)
+        if not self._inside:
             return found
         return {
             identity: version if version is None or self._visible(identity, version, attached) else None
@@ -144,12 +172,17 @@ class DuckDBEngine:
 
     # Transactions and other statements of the user's
 
-    def in_transaction(self) -> bool:
+    def _in_transaction(self) -> bool:
         """Whether an explicit transaction is open, also one that was begun on the raw connection.
 
         What we saw begin and end is known; only where something unexplained ran is the connection asked.
         """
         self._settled_sighting()
+        return self._inside
+
+    @property
+    def _inside(self) -> bool:
+        """Whether a transaction was open when the instance was last looked at."""
         return self._transaction is not None or self._unseen_transaction
 
     def _look_for_transaction(self) -> None:
@@ -163,7 +196,7 @@ class DuckDBEngine:
             self._unseen_transaction = self._transaction is None
             return
         opened = first == second
-        if opened != (self._transaction is not None or self._unseen_transaction):
+        if opened != self._inside:
             # Begun or ended behind our back: our reckoning of ticks was wrong, so start over.
             self._transaction = None
             self._unseen_transaction = opened
@@ -232,7 +265,7 @@ class DuckDBEngine:
         kinds = {statement.kind for statement in statements}
         if StatementKind.OTHER in kinds or (count > 1 and (error or kinds & _TRANSACTION_KINDS)):
             return None
-        inside = self._transaction is not None or self._unseen_transaction
+        inside = self._inside
         if kinds == {StatementKind.BEGIN}:
             inside = False  # noted as open already, but it is what opens it
         return Ticks(queries=count, transactions=0 if inside else count)
@@ -304,7 +337,7 @@ class DuckDBEngine:
 
     def profile(self, sql: str) -> Profile:
         """Run a SELECT to its end with profiling on, discard its rows, return what was measured."""
-        if self.in_transaction():
+        if self._in_transaction():
             raise SpoolError("found an open transaction", expected="none while a profile is taken")
         text = spooling.single_statement(sql, self._connection)
         rows = self._run(f"EXPLAIN (ANALYZE, FORMAT json) {text}")
@@ -319,10 +352,10 @@ class DuckDBEngine:
         return tuple(OutputColumn(name=str(row[0]), type=str(row[1])) for row in rows)
 
     def _preserves_order(self) -> bool:
-        return "preserve_insertion_order='true'" in self.environment()
+        return "preserve_insertion_order='true'" in self._settings_line()
 
     def _check_request(self, request: SpoolRequest) -> str:
-        if self.in_transaction():
+        if self._in_transaction():
             raise SpoolError(
                 "found an open transaction", expected="none while spooling: a failure would end it"
             )
@@ -352,7 +385,7 @@ class DuckDBEngine:
 
     @contextmanager
     def _reading(self) -> Iterator[list[Ticks]]:
-        inside = self._transaction is not None or self._unseen_transaction
+        inside = self._inside
         costs: list[Ticks] = []
         self._activity.start_reading(1)
         try:
