@@ -54,7 +54,7 @@ class Database:
             pool_size=_POOL_SIZE,
             max_overflow=_POOL_OVERFLOW,
             pool_timeout=CONNECT_SECONDS,
-            connect_args=_connect_arguments(url, statement_seconds=STATEMENT_SECONDS),
+            connect_args=_connect_arguments(url, statement_seconds=STATEMENT_SECONDS, durable=False),
         )
         self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
 
@@ -66,8 +66,19 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A connection in a transaction that commits at the end, or rolls back on any error."""
+        """A connection in a transaction that commits at the end, or rolls back on any error.
+
+        It does not wait for the disk, so that no job does: a crash of the server may undo the last moments
+        of what can be had again, such as leases, views and history.
+        """
         with self._translated(), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def keeping(self) -> Iterator[Connection]:
+        """Like ``writing``, for what has to outlive a crash: decisions of people, and distrust of views."""
+        with self.writing() as connection:
+            connection.execute(text("SET LOCAL synchronous_commit = on"))
             yield connection
 
     @contextmanager
@@ -83,7 +94,7 @@ class Database:
         engine = create_engine(
             self._engine.url,
             pool_size=1,
-            connect_args=_connect_arguments(self._engine.url, statement_seconds=0),
+            connect_args=_connect_arguments(self._engine.url, statement_seconds=0, durable=True),
         )
         try:
             with self._translated(), engine.begin() as connection:
@@ -144,12 +155,16 @@ class Database:
         return MetastoreError(f"metastore {self.name}: {found}; report this")
 
 
-def _connect_arguments(url: URL, *, statement_seconds: int) -> dict[str, object]:
+def _connect_arguments(url: URL, *, statement_seconds: int, durable: bool) -> dict[str, object]:
     arguments: dict[str, object] = {}
     if "connect_timeout" not in url.query:
         arguments["connect_timeout"] = CONNECT_SECONDS
     if "options" not in url.query:
-        settings = {"statement_timeout": f"{statement_seconds}s", "timezone": "UTC"}
+        settings = {
+            "statement_timeout": f"{statement_seconds}s",
+            "timezone": "UTC",
+            "synchronous_commit": "on" if durable else "off",
+        }
         arguments["options"] = " ".join(f"-c {name}={value}" for name, value in settings.items())
     return arguments
 

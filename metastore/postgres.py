@@ -88,7 +88,7 @@ class PostgresMetastore:
 
     def set_view_state(self, tenant: str, precise: PreciseSignature, state: ViewState, reason: str) -> bool:
         """Change whether a view may be read."""
-        with self._database.writing() as connection:
+        with self._database.keeping() as connection:
             return views.set_state(connection, tenant, precise, state, reason)
 
     def note_reads(self, tenant: str, reads: Iterable[ViewRead]) -> None:
@@ -98,12 +98,12 @@ class PostgresMetastore:
 
     def delete_views(self, tenant: str, precises: Iterable[PreciseSignature]) -> tuple[View, ...]:
         """Remove rows and return them."""
-        with self._database.writing() as connection:
+        with self._database.keeping() as connection:
             return views.remove(connection, tenant, list(precises))
 
     def replace_annotations(self, analysis: Analysis, annotations: Sequence[Annotation]) -> None:
         """Put a new set of annotations in force."""
-        with self._database.writing() as connection:
+        with self._database.keeping() as connection:
             views.replace_annotations(connection, analysis, annotations)
 
     def annotations(self, tenant: str) -> tuple[Annotation, ...]:
@@ -113,7 +113,7 @@ class PostgresMetastore:
 
     def save_analysis(self, analysis: Analysis) -> None:
         """Keep a run of the analyzer."""
-        with self._database.writing() as connection:
+        with self._database.keeping() as connection:
             views.save_analysis(connection, analysis)
 
     def analyses(self, tenant: str) -> tuple[Analysis, ...]:
@@ -162,7 +162,7 @@ class PostgresMetastore:
 
     def apply_policy(self, tenant: str, body: str, author: str, comment: str) -> PolicyVersion:
         """Put a policy in force."""
-        with self._database.writing() as connection:
+        with self._database.keeping() as connection:
             return history.apply_policy(connection, tenant, body, author, comment)
 
     def current_policy(self, tenant: str) -> PolicyVersion | None:

@@ -259,7 +259,7 @@ def _rewritten(
         return session.builder.scan(views[read.view.precise], pairs)
 
     try:
-        outputs = template.outputs(session.engine)
+        outputs = template.outputs(session.engine, None)
         text = rewrite(template.compiled, reads, scan, [output.name for output in outputs])
         same = tuple(session.engine.describe(text)) == tuple(outputs)
     except Exception as error:  # noqa: BLE001 - engines raise errors of their own, and a job would go on too

@@ -74,7 +74,7 @@ def new_session(engine: Engine, metastore: Metastore, settings: Settings) -> Ses
         metastore=metastore,
         builder=Builder(engine, metastore, store, policy, settings.tenant),
         recorder=Recorder(metastore, settings.tenant),
-        templates=Templates(engine.dialect),
+        templates=Templates(engine.dialect, frozenset(policy.kinds.enabled)),
         policy=policy,
         tenant=settings.tenant,
         strict=settings.strict,

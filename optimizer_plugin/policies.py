@@ -94,7 +94,7 @@ class KindsPolicy(_Section):
     """[kinds]: where in a statement reuse takes place."""
 
     enabled: tuple[SubexpressionKind, ...] = _ALL_KINDS
-    """Kinds of subexpressions that are built and read."""
+    """Kinds of subexpressions that are looked for, recorded, built and read; others cost nothing."""
 
 
 class CostPolicy(_Section):

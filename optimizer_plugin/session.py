@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 
 from metastore.ports import Metastore
 from metastore.records import Annotation, JobStatus, View, ViewRead, ViewState
-from optimizer_plugin.engines.ports import Engine, Moment, OutputColumn, Profile
+from optimizer_plugin.engines.ports import Engine, Moment, OutputColumn, Parameters, Profile
 from optimizer_plugin.meaning import keeps_meaning
 from optimizer_plugin.policies import Materialize, Policy, WholeResultsOnSight
 from optimizer_plugin.recording import Finished, Recorder
@@ -32,8 +32,6 @@ from rewriter.matching import decide
 from rewriter.model import Decision, Read, Rejection, Wanted
 from rewriter.rendering import rewrite
 from signatures.model import InputIdentity, InputVersion, NormalizedSignature, PreciseSignature, Reason
-
-Parameters = Sequence[object] | Mapping[str, object] | None
 
 STEPS = ("sign", "look_up", "rewrite", "spool")
 """Steps before a statement runs, as they are named in reports; matching and deciding count as rewriting."""
@@ -199,6 +197,7 @@ class Session:
         """Go by another policy from the next statement on."""
         self.policy = policy
         self.builder = replace(self.builder, policy=policy)
+        self.templates.use(frozenset(policy.kinds.enabled))
 
     def _precise(
         self,
@@ -336,7 +335,7 @@ class Session:
         )
         text = template.rewritten.get(key)
         if text is None:
-            text = self._edited(template, decision.reads, views)
+            text = self._edited(template, report, decision.reads, views)
             template.rewritten[key] = text
         if isinstance(text, Reason):
             report.rejections = (*report.rejections, Rejection(ordinal=0, reason=text))
@@ -349,9 +348,13 @@ class Session:
         self.counters.reused += 1
 
     def _edited(
-        self, template: Template, reads: Sequence[Read], views: Mapping[PreciseSignature, View]
+        self,
+        template: Template,
+        report: Report,
+        reads: Sequence[Read],
+        views: Mapping[PreciseSignature, View],
     ) -> str | Reason:
-        outputs = template.outputs(self.engine)
+        outputs = template.outputs(self.engine, report.parameters)
         names = [output.name for output in outputs]
 
         def scan(read: Read, pairs: Sequence[tuple[str, str]]) -> str:

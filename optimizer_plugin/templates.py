@@ -12,7 +12,7 @@ from typing import Any
 
 from xxhash import xxh3_128_hexdigest
 
-from optimizer_plugin.engines.ports import Engine, OutputColumn, Profile
+from optimizer_plugin.engines.ports import Engine, OutputColumn, Parameters, Profile
 from optimizer_plugin.views.offers import statement_tag
 from rewriter import rejections
 from signatures.catalog import Catalog
@@ -24,6 +24,7 @@ from signatures.model import (
     PreciseSignature,
     Reason,
     Subexpression,
+    SubexpressionKind,
 )
 from signatures.sites import CompiledStatement
 
@@ -62,8 +63,10 @@ class Template:
     )
     _seen: OrderedDict[PreciseSignature, None] = field(default_factory=OrderedDict)
 
-    def outputs(self, engine: Engine) -> tuple[OutputColumn, ...]:
-        """Names and types of the original's outputs, asked of the engine once."""
+    def outputs(self, engine: Engine, parameters: Parameters) -> tuple[OutputColumn, ...]:
+        """Names and types of the original's outputs, asked of the engine once where no parameter matters."""
+        if parameters is not None:
+            return engine.describe(self.compiled.text, parameters)
         if self._outputs is None:
             self._outputs = engine.describe(self.compiled.text)
         return self._outputs
@@ -145,6 +148,8 @@ class Templates:
     """A bounded cache of compiled statements of one connection."""
 
     dialect: str
+    kinds: frozenset[SubexpressionKind]
+    """Kinds of subexpressions that the policy has any use for."""
     capacity: int = 512
     script: str = ""
     _kept: OrderedDict[str, Template] = field(default_factory=OrderedDict)
@@ -157,21 +162,29 @@ class Templates:
             self._catalog = catalog
         found = self._kept.get(text)
         if found is None:
-            found = self._kept[text] = compile_template(text, catalog, self.dialect, self.script)
+            found = self._kept[text] = compile_template(text, catalog, self.dialect, self.script, self.kinds)
             while len(self._kept) > self.capacity:
                 self._kept.popitem(last=False)
         else:
             self._kept.move_to_end(text)
         return found
 
+    def use(self, kinds: frozenset[SubexpressionKind]) -> None:
+        """Go by other kinds from the next statement on."""
+        if kinds != self.kinds:
+            self.kinds = kinds
+            self._kept.clear()
+
     def all(self) -> tuple[Template, ...]:
         """Compiled statements that are kept now, least recently used first."""
         return tuple(self._kept.values())
 
 
-def compile_template(text: str, catalog: Catalog, dialect: str, script: str) -> Template:
+def compile_template(
+    text: str, catalog: Catalog, dialect: str, script: str, kinds: frozenset[SubexpressionKind]
+) -> Template:
     """Compile a statement and work out what can be reused of it at all."""
-    compiled = compile_statement(text, catalog, dialect, script=script)
+    compiled = compile_statement(text, catalog, dialect, script=script, kinds=kinds)
     candidates = tuple(
         subexpression
         for subexpression, site in zip(compiled.subexpressions, compiled.sites, strict=True)

@@ -6,7 +6,7 @@ layout of the text, binding, enumeration. What fails at a step leaves what was f
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from sqlglot import exp
 
@@ -34,6 +34,9 @@ from signatures.subexpressions import Enumerator, Found
 
 _NO_INPUT = InputIdentity("")
 
+ALL_KINDS = frozenset(SubexpressionKind)
+WHOLE_ONLY = frozenset({SubexpressionKind.STATEMENT})
+
 
 def compile_statement(
     text: str,
@@ -42,11 +45,12 @@ def compile_statement(
     *,
     script: str = "",
     view_reads: Mapping[str, BoundQuery] | None = None,
+    kinds: Collection[SubexpressionKind] = ALL_KINDS,
 ) -> CompiledStatement:
     """Everything about a statement that does not change between its runs.
 
-    ``view_reads`` gives the meaning of files of views, for binding a rewritten statement again. Never
-    raises for a statement that isn't understood: it comes back with a reason in place of a signature.
+    ``view_reads`` gives the meaning of files of views, for binding a rewritten statement again. Of other
+    ``kinds`` no subexpressions are worked out; the whole statement always is. Never raises for a statement that isn't understood: it comes back with a reason in place of a signature.
     """
     try:
         tokens = tokens_of(text, dialect)
@@ -68,7 +72,7 @@ def compile_statement(
     except RecursionError:
         failure = eligibility.not_understood("a statement nested too deeply")
     placed = _layout(text, dialect)
-    found = Enumerator(context, placed, same_text_digest(tokens)).enumerate()
+    found = Enumerator(context, placed, same_text_digest(tokens), frozenset(kinds)).enumerate()
     return _compiled(text, template, context, placed, found, failure, script)
 
 

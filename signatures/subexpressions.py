@@ -47,6 +47,8 @@ from signatures.sites import BlockSite, QuerySite, Site, SiteOutput, SiteUse, Te
 MAX_SUBSETS_PER_BLOCK = 64
 MAX_SUBSET_SIZE = 5
 
+_OF_BLOCKS = frozenset({SubexpressionKind.CORE, SubexpressionKind.AGGREGATE, SubexpressionKind.JOIN_SUBSET})
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -66,15 +68,19 @@ class Enumerator:
     context: Context
     layout: StatementLayout | None
     same_text: str
+    kinds: frozenset[SubexpressionKind]
     encoder: Encoder = field(default_factory=Encoder)
     found: list[Found] = field(default_factory=list)
 
     def enumerate(self) -> list[Found]:
         """All subexpressions, numbered in order; what lies inside what is worked out at the end."""
         for record in reversed(self.context.queries):
-            self._query(record)
-        for block in self.context.blocks:
-            self._block(block)
+            kind = SubexpressionKind(record.kind)
+            if kind in self.kinds or kind is SubexpressionKind.STATEMENT:
+                self._query(record, kind)
+        if self.kinds & _OF_BLOCKS:
+            for block in self.context.blocks:
+                self._block(block)
         self._keep_order()
         return _with_contents(self.found)
 
@@ -95,13 +101,12 @@ class Enumerator:
                 self.found = [other if other is found else _refused(other, reason) for other in self.found]
                 return
 
-    def _query(self, record: QueryRecord) -> None:
+    def _query(self, record: QueryRecord, kind: SubexpressionKind) -> None:
         plan = record.query.plan
         if free_relations(plan) or any(
             references(output.expression) - set(visible(plan)) for output in record.query.outputs
         ):
             return
-        kind = SubexpressionKind(record.kind)
         text, order = self.encoder.plan(plan)
         labels = (self.encoder.labels(order),)
         keys = [self.encoder.expression(output.expression, labels) for output in record.query.outputs]
@@ -138,9 +143,13 @@ class Enumerator:
         if layout is None or free_relations(record.core):
             return
         places = _Places(self.layout, layout, record, _uses(self.context, record))
-        if len(record.items) > 1 or len(facts(record.core).tables) > 1:
+        core = SubexpressionKind.CORE in self.kinds
+        if core and (len(record.items) > 1 or len(facts(record.core).tables) > 1):
             self._part(places, tuple(range(len(record.items))), SubexpressionKind.CORE)
-        self._aggregate(places)
+        if SubexpressionKind.AGGREGATE in self.kinds:
+            self._aggregate(places)
+        if SubexpressionKind.JOIN_SUBSET not in self.kinds:
+            return
         if record.plain_joins and not any(item.using for item in record.items):
             for subset in _subsets(record, [part.expression for part in places.conjuncts]):
                 self._part(places, subset, SubexpressionKind.JOIN_SUBSET)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from signatures.catalog import Catalog
-from signatures.compiler import compile_statement
+from signatures.compiler import WHOLE_ONLY, compile_statement
 from signatures.encoding import Encoder
 from signatures.plan import BoundQuery
 from signatures.sites import CompiledStatement
@@ -39,7 +39,7 @@ def same_meaning(
     ``view_reads`` maps the path that the text reads to the plan of the view, its columns ``c0``, ``c1``, ...
     """
     before = meaning(original)
-    after = meaning(compile_statement(rewritten, catalog, dialect, view_reads=view_reads))
+    after = meaning(compile_statement(rewritten, catalog, dialect, view_reads=view_reads, kinds=WHOLE_ONLY))
     return before is not None and before == after
 
 
@@ -50,7 +50,7 @@ def fills(query: str, canonical: str, keys: Sequence[str], catalog: Catalog, dia
     ``(SELECT 1 AS a) info``, and without that with a field of the struct ``s.info``. An empty key is a
     constant.
     """
-    compiled = compile_statement(query, catalog, dialect)
+    compiled = compile_statement(query, catalog, dialect, kinds=WHOLE_ONLY)
     if compiled.statement is None or compiled.subexpressions[compiled.statement].canonical != canonical:
         return False
     outputs = compiled.definitions[compiled.statement].outputs

@@ -21,11 +21,9 @@ _policies: Final = tables.policies
 
 def record(connection: Connection, jobs: Sequence[Job], occurrences: Sequence[Occurrence]) -> None:
     """Insert a batch, leaving what is there."""
-    # Losing the last moments of history in a crash is harmless, and no job should wait for a disk.
     owners = jobs_by_id(jobs, occurrences)
     if not jobs:
         return
-    connection.execute(_NO_WAIT)
     connection.execute(upsert(_jobs).on_conflict_do_nothing(), codec.to_rows(jobs))
     if occurrences:
         _record_shared(connection, occurrences, owners)
@@ -69,7 +67,6 @@ def update_occurrences(
     in_order = sorted(measurements, key=lambda it: (it.job_id, it.ordinal))
     batch = [{"tenant": tenant, **codec.to_row(measurement)} for measurement in in_order]
     if batch:
-        connection.execute(_NO_WAIT)
         connection.execute(_UPDATE_OCCURRENCE, batch)
 
 
@@ -154,8 +151,6 @@ def policies(connection: Connection, tenant: str, limit: int | None) -> tuple[Po
     )
     return codec.from_rows(PolicyVersion, rows.mappings())
 
-
-_NO_WAIT: Final = text("SET LOCAL synchronous_commit = off")
 
 _KNOWN: Final = text(f"""
     SELECT part.tenant, part.statement

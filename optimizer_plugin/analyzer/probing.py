@@ -93,7 +93,7 @@ class Probe:
             outputs = self.engine.describe(sql)
             if self.engine.can_spool(outputs) is not None or self._too_many_rows(sql):
                 return None
-            spooled = self.engine.spool(SpoolRequest(sql=sql, directory=directory))
+            spooled = self.engine.spool(SpoolRequest(sql=sql, directory=directory, outputs=outputs))
             build_seconds = spooled.seconds
             view = _offer(first.subexpression, keys, spooled)
             saved = self._savings(shared, view, keys, spooled, directory, build_seconds)
@@ -160,7 +160,7 @@ class Probe:
         def scan(_read: Read, pairs: Sequence[tuple[str, str]]) -> str:
             return self.engine.scan(directory, [(stored[key], name) for key, name in pairs], ordered=False)
 
-        names = [output.name for output in template.outputs(self.engine)]
+        names = [output.name for output in template.outputs(self.engine, None)]
         reads = _reads(template, view)
         if not reads or not keeps_meaning(template, reads, names, self.engine):
             return None

@@ -10,6 +10,9 @@ from typing import Protocol
 from signatures.catalog import Catalog
 from signatures.model import InputIdentity, InputVersion
 
+Parameters = Sequence[object] | Mapping[str, object] | None
+"""Values of a prepared statement's parameters, by place or by name."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputColumn:
@@ -37,14 +40,16 @@ class SpoolRequest:
     """Write the rows of ``sql`` under ``directory``, which does not exist yet.
 
     ``sort_columns`` are (ordinal of the output column, "asc" or "desc"); ``ordered`` says that the
-    order of the rows has to survive (a whole statement with ORDER BY).
+    order of the rows has to survive (a whole statement with ORDER BY). ``outputs`` are what ``describe``
+    gives for it, where that is known already.
     """
 
     sql: str
     directory: Path
     ordered: bool = False
     sort_columns: tuple[tuple[int, str], ...] = ()
-    parameters: Sequence[object] | Mapping[str, object] | None = None
+    parameters: Parameters = None
+    outputs: Sequence[OutputColumn] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +132,7 @@ class Engine(Protocol):
         """
         ...
 
-    def describe(self, sql: str) -> tuple[OutputColumn, ...]:
+    def describe(self, sql: str, parameters: Parameters = None) -> tuple[OutputColumn, ...]:
         """Names and types of a SELECT's output, without running it."""
         ...
 

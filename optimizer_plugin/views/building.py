@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from metastore.ports import Metastore
 from metastore.records import Annotation, Publication, PublicationOutcome, View
-from optimizer_plugin.engines.ports import Engine, Spooled, SpoolRequest, StoredColumn
+from optimizer_plugin.engines.ports import Engine, Parameters, Spooled, SpoolRequest, StoredColumn
 from optimizer_plugin.policies import Policy
 from optimizer_plugin.templates import Template, Versions
 from optimizer_plugin.views.offers import statement_tag
@@ -28,8 +28,6 @@ from rewriter.rendering import spool_query
 from signatures.model import PreciseSignature, Reason
 from signatures.plan import Sort
 from signatures.verification import fills
-
-Parameters = Sequence[object] | Mapping[str, object] | None
 
 FIRST_LEASE_SECONDS = 600.0
 """A lease where no run time was mined yet; afterwards it follows the measured one."""
@@ -103,7 +101,7 @@ class Builder:
             sql, subexpression.canonical, keys, self.engine.look().catalog, self.engine.dialect
         ):
             return rejections.other_query()
-        outputs = template.outputs(self.engine) if whole else self.engine.describe(sql)
+        outputs = template.outputs(self.engine, job.parameters) if whole else self.engine.describe(sql)
         refused = self.engine.can_spool(outputs)
         if refused is not None:
             return rejections.types_not_kept(refused)
@@ -116,6 +114,7 @@ class Builder:
             SpoolRequest(
                 sql=sql,
                 directory=directory,
+                outputs=outputs,
                 ordered=ordered,
                 parameters=job.parameters if whole else None,
             )

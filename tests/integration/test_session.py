@@ -290,7 +290,9 @@ def test_parameters_are_part_of_the_signature(wrap: Wrap) -> None:
     connection = wrap(strict=True)
     sql = "SELECT count(*) AS n FROM orders WHERE amount < ? AND shop = ?"
     found = [connection.execute(sql, [limit, 3]).fetchall() for limit in (10, 500, 10, 500)]
+    stats = connection.reuse.stats()
     connection.close()
+    assert (stats["spooled"], stats["reused"], stats["errors"]) == (2, 4, 0)
     assert found[0] == found[2]
     assert found[1] == found[3]
     assert found[0] != found[1]

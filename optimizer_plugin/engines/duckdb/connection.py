@@ -25,9 +25,10 @@ from optimizer_plugin.engines.duckdb.statements import (
     statement_kinds,
     transaction_statement,
 )
+from optimizer_plugin.engines.ports import Parameters
 from optimizer_plugin.handle import ReuseHandle
 from optimizer_plugin.opening import new_session, opened_metastore
-from optimizer_plugin.session import Parameters, Report, Session
+from optimizer_plugin.session import Report, Session
 from optimizer_plugin.settings import Settings
 
 STATEMENTS_KEPT = 2_000

@@ -6,7 +6,7 @@ import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
@@ -22,7 +22,15 @@ from optimizer_plugin.engines.duckdb.statements import Statement, StatementKind,
 from optimizer_plugin.engines.duckdb.transactions import Transaction
 from optimizer_plugin.engines.duckdb.types import TypeRefused
 from optimizer_plugin.engines.duckdb.versions import InputVersions
-from optimizer_plugin.engines.ports import Moment, OutputColumn, Profile, Spooled, SpoolRequest, StoredColumn
+from optimizer_plugin.engines.ports import (
+    Moment,
+    OutputColumn,
+    Parameters,
+    Profile,
+    Spooled,
+    SpoolRequest,
+    StoredColumn,
+)
 from optimizer_plugin.errors import SpoolError
 from signatures.model import InputIdentity, InputVersion
 
@@ -284,9 +292,10 @@ class DuckDBEngine:
 
     # Running statements of our own on the user's connection
 
-    def describe(self, sql: str) -> tuple[OutputColumn, ...]:
+    def describe(self, sql: str, parameters: Parameters = None) -> tuple[OutputColumn, ...]:
         """Names and types of a SELECT's output, without running it."""
-        return self._describe(sql, None)
+        rows = self._run(f"DESCRIBE {sql}", parameters)
+        return tuple(OutputColumn(name=str(row[0]), type=str(row[1])) for row in rows)
 
     def can_spool(self, columns: Sequence[OutputColumn]) -> str | None:
         """None where rows of these types survive a view exactly; else the type that does not."""
@@ -306,16 +315,12 @@ class DuckDBEngine:
         started = time.perf_counter()
         sql = self._check_request(request)
         try:
-            columns = spooling.stored_columns(self._describe(sql, request.parameters))
+            columns = spooling.stored_columns(
+                self.describe(sql, request.parameters) if request.outputs is None else request.outputs
+            )
         except TypeRefused as refused:
             raise SpoolError(f"found a column of type {refused}", expected="types that survive") from None
-        asked = SpoolRequest(
-            sql=sql,
-            directory=request.directory,
-            ordered=request.ordered,
-            sort_columns=request.sort_columns,
-            parameters=request.parameters,
-        )
+        asked = replace(request, sql=sql)
         with spooling.staged(request.directory) as staging:
             file = staging / spooling.PART
             copied = self._run(spooling.copy_statement(asked, columns, file), request.parameters)
@@ -347,10 +352,6 @@ class DuckDBEngine:
         """Run a statement that the user did not write; it is accounted for as ours."""
         return self._run(sql)
 
-    def _describe(self, sql: str, parameters: object) -> tuple[OutputColumn, ...]:
-        rows = self._run(f"DESCRIBE {sql}", parameters)
-        return tuple(OutputColumn(name=str(row[0]), type=str(row[1])) for row in rows)
-
     def _preserves_order(self) -> bool:
         return "preserve_insertion_order='true'" in self._settings_line()
 
@@ -367,7 +368,7 @@ class DuckDBEngine:
         """What was written must read back with the same types and as many rows."""
         named = [(column, column.stored_name) for column in columns]
         scan = spooling.scan_statement(staging, named, by_row_number=False)
-        spooling.check_types(columns, self._describe(scan, None))
+        spooling.check_types(columns, self.describe(scan))
         file = str(staging / spooling.PART)
         found = self._activity.rows("SELECT num_rows FROM parquet_file_metadata(?)", [file])[0][0]
         if found != rows:
