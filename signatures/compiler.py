@@ -50,7 +50,8 @@ def compile_statement(
     """Everything about a statement that does not change between its runs.
 
     ``view_reads`` gives the meaning of files of views, for binding a rewritten statement again. Of other
-    ``kinds`` no subexpressions are worked out; the whole statement always is. Never raises for a statement that isn't understood: it comes back with a reason in place of a signature.
+    ``kinds`` no subexpressions are worked out; the whole statement always is. Never raises for a statement
+    that isn't understood: it comes back with a reason in place of a signature.
     """
     try:
         tokens = tokens_of(text, dialect)
