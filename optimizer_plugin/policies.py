@@ -102,6 +102,8 @@ class CostPolicy(_Section):
 
     min_job_seconds: _Amount = 0.05
     """Seconds; jobs whose last run was shorter than this build nothing."""
+    max_overhead_share: _Share = 0.1
+    """Seconds to find out what a job can reuse over those of its last run; above it the job is left alone."""
     min_saving_seconds: _Amount = 0.02
     """Seconds that a selected view saves a round, and that its readers may lose before it is withdrawn."""
     max_view_rows: _Count = 1_000_000

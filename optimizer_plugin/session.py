@@ -33,6 +33,12 @@ from rewriter.model import Decision, Read, Rejection, Wanted
 from rewriter.rendering import rewrite
 from signatures.model import InputIdentity, InputVersion, NormalizedSignature, PreciseSignature, Reason
 
+OVERHEAD_WEIGHT = 0.1
+"""How much one statement counts in the moving average of our overhead."""
+
+_TOO_SHORT = (Rejection(ordinal=0, reason=rejections.too_short()),)
+_OFF = (Rejection(ordinal=0, reason=rejections.reuse_off()),)
+
 STEPS = ("sign", "look_up", "rewrite", "spool")
 """Steps before a statement runs, as they are named in reports; matching and deciding count as rewriting."""
 
@@ -59,6 +65,8 @@ class Report:
     profiled: bool = False
     whole: bool = False
     """A view of the whole statement was read."""
+    left_alone: bool = False
+    """It was passed on at once: reuse is off, or cannot gain."""
 
     @property
     def not_reused(self) -> tuple[Reason, ...]:
@@ -103,6 +111,8 @@ class Session:
     last: Report | None = None
     last_error: str = ""
     enabled: bool = True
+    usual_overhead: float | None = None
+    """Seconds before a statement whose template was known, as a moving average."""
     sampling: random.Random = field(default_factory=random.Random)
     at_step: Callable[[str], None] | None = None
     """Called at the start of each step; tests inject failures here."""
@@ -116,14 +126,38 @@ class Session:
         report = Report(str(uuid.uuid4()), text, text, parameters)
         self.last = report
         self.counters.queries += 1
+        if self._leave_alone(report):
+            return report
         started = time.perf_counter()
         try:
             self._prepare(report)
         except Exception as error:  # noqa: BLE001 - the boundary that fails open
             self._failed(report, error)
-        spent = time.perf_counter() - started
-        self.counters.overhead_seconds += spent - report.seconds.get("spool", 0.0)
+        spent = time.perf_counter() - started - report.seconds.get("spool", 0.0)
+        self.counters.overhead_seconds += spent
+        template = report.template
+        if template is not None and template.last_seconds is not None and not report.builds:
+            before = spent if self.usual_overhead is None else self.usual_overhead
+            self.usual_overhead = before + OVERHEAD_WEIGHT * (spent - before)
         return report
+
+    def _leave_alone(self, report: Report) -> bool:
+        """A job that is over before we could know what it can reuse is not made to wait for that."""
+        template = self.templates.known(report.text)
+        share = self.policy.cost.max_overhead_share
+        if self.enabled and (
+            template is None
+            or template.last_seconds is None
+            or self.usual_overhead is None
+            or not share
+            or self.usual_overhead <= share * template.last_seconds
+        ):
+            return False
+        report.template = template
+        report.left_alone = True
+        report.rejections = _TOO_SHORT if self.enabled else _OFF
+        self.counters.bypassed += 1
+        return True
 
     def _failed(self, report: Report, error: Exception) -> None:
         """The one boundary: count, remember, and let the user's own statement run."""
@@ -169,7 +203,7 @@ class Session:
     def _worth_a_look(self, template: Template, report: Report, moment: Moment) -> bool:
         """Nothing is looked up for what can't be reused; the report says why."""
         compiled = template.compiled
-        if not self.enabled or not compiled.is_query or not template.candidates:
+        if not compiled.is_query or not template.candidates:
             self.counters.bypassed += 1
             report.rejections = tuple(
                 Rejection(ordinal=s.ordinal, reason=s.ineligible[0])
@@ -372,7 +406,7 @@ class Session:
 
     def wants_profile(self, report: Report) -> bool:
         """Whether this job is one of the sample that runs with profiling on."""
-        if report.template is None or report.rewritten or not self.policy.history.record:
+        if report.template is None or report.left_alone or report.rewritten or not self.policy.history.record:
             return False
         report.profiled = self.sampling.random() < self.policy.history.profile_share
         return report.profiled
@@ -429,10 +463,19 @@ class Session:
         template = report.template
         if template is None:
             return
+        if report.left_alone:
+            template.last_seconds = template.last_seconds if failed else elapsed_seconds
+            return
         try:
             self._finish(report, template, elapsed_seconds, rows, profile, failed=failed)
         except Exception as error:  # noqa: BLE001 - the boundary that fails open
             self._failed(report, error)
+
+    def fetched(self, report: Report, seconds: float) -> None:
+        """Rows of a statement that runs while they are fetched took so long to fetch."""
+        template = report.template
+        if template is not None and template.last_seconds is not None and not report.rewritten:
+            template.last_seconds += seconds
 
     def _finish(
         self,

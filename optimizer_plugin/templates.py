@@ -169,6 +169,10 @@ class Templates:
             self._kept.move_to_end(text)
         return found
 
+    def known(self, text: str) -> Template | None:
+        """What a text was when it was last found; names may mean something else by now."""
+        return self._kept.get(text)
+
     def use(self, kinds: frozenset[SubexpressionKind]) -> None:
         """Go by other kinds from the next statement on."""
         if kinds != self.kinds:

@@ -107,6 +107,16 @@ def in_transaction() -> Reason:
     return Reason(code="REUSE-505", text="an explicit transaction is open")
 
 
+def too_short() -> Reason:
+    """REUSE-405."""
+    return Reason(code="REUSE-405", text="its last run was too short to be worth a look")
+
+
+def reuse_off() -> Reason:
+    """REUSE-507."""
+    return Reason(code="REUSE-507", text="reuse is off")
+
+
 def types_not_kept(type_name: str) -> Reason:
     """REUSE-114."""
     return Reason(code="REUSE-114", text=f"values of type {type_name} do not survive a view exactly")

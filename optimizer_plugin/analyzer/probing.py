@@ -31,6 +31,9 @@ from signatures.sites import BlockSite, QuerySite
 
 PROBE = PreciseSignature("probe")
 
+LOOKED_AT = 5
+"""Computations that are looked at for each one that may be built."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -64,15 +67,19 @@ class Probe:
     scratch: Path
     repetitions: int = 3
     limit: int = 60
+    """Views built at most. What is refused before that, as a join of millions of rows is, costs little."""
     progress: Callable[[int, int], None] | None = None
     rejected: list[Rejected] = field(default_factory=list)
+    built: int = 0
 
     def measure(self, templates: Sequence[Template]) -> tuple[Candidate, ...]:
         """Candidates with measured savings, in no particular order."""
-        shared = shared_computations(templates, self.policy)[: self.limit]
+        shared = shared_computations(templates, self.policy)[: self.limit * LOOKED_AT]
         found = []
         for number, computation in enumerate(shared):
             self._tell(number, len(shared))
+            if self.built >= self.limit:
+                break
             candidate = self._probe(computation)
             if candidate is not None:
                 found.append(candidate)
@@ -93,6 +100,7 @@ class Probe:
             outputs = self.engine.describe(sql)
             if self.engine.can_spool(outputs) is not None or self._too_many_rows(sql):
                 return None
+            self.built += 1
             spooled = self.engine.spool(SpoolRequest(sql=sql, directory=directory, outputs=outputs))
             build_seconds = spooled.seconds
             view = _offer(first.subexpression, keys, spooled)

@@ -38,6 +38,7 @@ whole_results = false
 enabled = ["core"]
 [cost]
 min_job_seconds = 0.0
+max_overhead_share = 0.0
 min_saving_seconds = 0.0
 max_read_share = 0.0
 [selection]

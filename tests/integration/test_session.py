@@ -93,7 +93,8 @@ def only(*kinds: str, extra: str = "") -> policies.Policy:
     return policies.parse(
         f'name = "only"\n[reuse]\nmaterialize = "on_sight"\nwhole_results_on_sight = "never"\n'
         f"max_builds_per_job = 1000\n[kinds]\nenabled = [{listed}]\n[cost]\nmin_job_seconds = 0.0\n"
-        f"min_saving_seconds = 0.0\nmax_read_share = 0.0\nmax_view_rows = 0\n{extra}"
+        f"max_overhead_share = 0.0\nmin_saving_seconds = 0.0\n"
+        f"max_read_share = 0.0\nmax_view_rows = 0\n{extra}"
     )
 
 

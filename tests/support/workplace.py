@@ -16,7 +16,7 @@ import optimizer_plugin
 from metastore.opening import open_metastore
 from optimizer_plugin import policies
 from optimizer_plugin.admin import cli
-from optimizer_plugin.policies import Policy
+from optimizer_plugin.policies import CostPolicy, HistoryPolicy, Policy
 from optimizer_plugin.views.store import Store
 
 TOTALS = "SELECT region, sum(amount) AS total FROM orders JOIN shops ON shops.id = shop GROUP BY region"
@@ -105,9 +105,10 @@ def short_lived() -> Policy:
 
 def recording() -> Policy:
     """A policy that profiles every job and builds nothing."""
-    off = policies.builtin("off")
-    history = off.history.model_copy(update={"record": True, "profile_share": 1.0})
-    return off.model_copy(update={"name": "recording", "history": history})
+    reuse = policies.builtin("off").reuse
+    history = HistoryPolicy(record=True, profile_share=1.0)
+    cost = CostPolicy(max_overhead_share=0.0)
+    return Policy(name="recording", reuse=reuse, cost=cost, history=history)
 
 
 def lenient(place: Workplace) -> Path:

@@ -249,7 +249,9 @@ def _call_from(frame: FrameType, target: object, arguments: tuple[object, ...]) 
 def _resolved(report: Report) -> bool:
     """Whether every table of the statement is the database's own, so that no variable can be meant."""
     template = report.template
-    return template is not None and template.compiled.statement is not None
+    if template is None or report.left_alone:
+        return False
+    return template.compiled.statement is not None
 
 
 def _parameters(parameters: object) -> Parameters:
