@@ -75,21 +75,23 @@ def glue(separator: str, parts: Iterable[Text]) -> Text:
     """Join texts, mode by mode."""
     listed = list(parts)
     return Text(
-        separator.join(part.normalized for part in listed), separator.join(part.precise for part in listed)
+        separator.join([part.normalized for part in listed]),
+        separator.join([part.precise for part in listed]),
     )
 
 
 def form(name: str, *parts: Text) -> Text:
     """``(name part part ...)``."""
-    inner = glue(" ", (both(name), *parts))
-    return Text(f"({inner.normalized})", f"({inner.precise})")
+    normalized = " ".join([part.normalized for part in parts])
+    precise = " ".join([part.precise for part in parts])
+    return Text(f"({name} {normalized})", f"({name} {precise})") if parts else both(f"({name})")
 
 
 def bag(parts: Iterable[Text], *, unique: bool = True) -> Text:
     """A set in canonical order: each mode sorted by itself, so that literals can't disturb the other."""
     listed = sorted(set(parts) if unique else parts)
-    normalized = sorted(part.normalized for part in listed)
-    return Text("[" + " ".join(normalized) + "]", "[" + " ".join(part.precise for part in listed) + "]")
+    normalized = sorted([part.normalized for part in listed])
+    return Text("[" + " ".join(normalized) + "]", "[" + " ".join([part.precise for part in listed]) + "]")
 
 
 def quoted(text: str) -> str:
@@ -150,7 +152,8 @@ class Encoder:
                 column = self._columns.get((reference.relation, reference.column))
                 if column is None:
                     column = both(quoted(reference.column))
-                return form("column", both("^" * level + label), column)
+                prefix = f"(column {'^' * level}{label} "
+                return Text(f"{prefix}{column.normalized})", f"{prefix}{column.precise})")
         message = f"relation {reference.relation} is not in scope: the plan was built wrongly"
         raise ValueError(message)
 
