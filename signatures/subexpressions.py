@@ -137,7 +137,8 @@ class Enumerator:
             self.found[-1] = _refused(self.found[-1], eligibility.order_around())
 
     def _block(self, record: BlockRecord) -> None:
-        if record.core is None or not record.complete or record.has_star or self.layout is None:
+        known = record.complete and not record.bracketed and not record.has_star
+        if record.core is None or not known or self.layout is None:
             return
         layout = place_block(self.layout, record)
         if layout is None or free_relations(record.core):

@@ -27,6 +27,22 @@ if TYPE_CHECKING:
 
 _BEFORE_ARGUMENT = r"\s*\((?:\s|\(|\bDISTINCT\b|\bCASE\b|\bWHEN\b)*$"
 _WORD = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
+_SPELLINGS: dict[type[exp.Expr], str] = {
+    exp.Max: "max",
+    exp.Min: "min",
+    exp.ArgMax: "arg_max|argmax|max_by",
+    exp.ArgMin: "arg_min|argmin|min_by",
+    exp.GroupConcat: "string_agg|group_concat|listagg",
+    exp.PercentileCont: "quantile_cont",
+    exp.PercentileDisc: "quantile_disc",
+}
+"""How calls are spelled of which the parser does not say where they begin."""
+
+_KEYWORDS: dict[type[exp.Expr], str] = {
+    exp.CurrentDate: "current_date",
+    exp.CurrentTime: "current_time",
+    exp.CurrentTimestamp: "current_timestamp",
+}
 WINDOW = "window:"
 AGGREGATE = "aggregate:"
 
@@ -98,7 +114,8 @@ class CallBinder:
             word = self.binder.context.text[start : end + 1].strip('"')
             if _WORD.fullmatch(word):
                 return word.lower()
-        return node.key
+        spelled = self._spelled(node)
+        return _KEYWORDS.get(type(node), node.key) if spelled is None else spelled.group().lower()
 
     def _function(self, node: exp.Func, call: Call) -> Expression:
         branch = isinstance(node, exp.If) and isinstance(node.parent, exp.Case)
@@ -108,7 +125,7 @@ class CallBinder:
         renamed = isinstance(node, exp.ArgMax | exp.ArgMin) or (
             facts.options and not isinstance(node, exp.If)
         )
-        if node.meta.get("start") is None and renamed:
+        if renamed and self._start(node) is None:
             # The name is the class's, not the text's: a macro may have taken one of the two.
             raise NotUnderstood(f"function {call.name} under another name")
         hazards = facts.hazards
@@ -161,15 +178,20 @@ class CallBinder:
             self.binder.context.calls.append(CallUse(start, self.binder.scope.block, call))
 
     def _start(self, node: exp.Expr) -> int | None:
-        """Where a call begins in the text; the parser does not say it of max and min."""
+        """Where a call begins in the text."""
         start = node.meta.get("start")
         if isinstance(start, int):
             return start
-        first = anchor(node)
-        if first < 0 or not isinstance(node, exp.Max | exp.Min):
+        spelled = self._spelled(node)
+        return None if spelled is None else spelled.start()
+
+    def _spelled(self, node: exp.Expr) -> re.Match[str] | None:
+        """The name of a call where the parser does not tell its place: right before its first argument."""
+        names, first = _SPELLINGS.get(type(node)), anchor(node)
+        if names is None or first < 0:
             return None
-        found = re.search(rf"\b{node.key}{_BEFORE_ARGUMENT}", self.binder.context.text[:first], re.IGNORECASE)
-        return None if found is None else found.start()
+        before = self.binder.context.text[:first]
+        return re.search(rf"\b(?:{names})(?={_BEFORE_ARGUMENT})", before, re.IGNORECASE)
 
     def filtered(self, node: exp.Filter) -> Expression:
         """An aggregate over the rows that a condition lets through; the condition is its last argument."""

@@ -60,6 +60,8 @@ class BlockRecord:
     aggregate: Plan | None = None
     has_star: bool = False
     complete: bool = False
+    bracketed: bool = False
+    """Some of its joins stand in parentheses, so that its items are not those of the text."""
     """Every clause was understood, so that all uses of columns are known."""
 
 

@@ -46,6 +46,11 @@ class JoinBinder:
             NotUnderstood: where an item or a kind of join isn't.
         """
         joins = [*(first.args.get("joins") or []), *joins]
+        inner = _joined(first)
+        if inner is not None:
+            # Joins go from left to right, so parentheses around the first of them change nothing.
+            self.record.bracketed = True
+            return self.bind(inner, joins)
         bound = self._item(first)
         self.scope.sources.append(bound.source)
         self.plan = bound.plan
@@ -57,12 +62,8 @@ class JoinBinder:
         return self.plan
 
     def _item(self, node: exp.Expr) -> Bound:
-        if isinstance(node, exp.Subquery) and isinstance(node.this, exp.Table | exp.Subquery):
-            inner = node.this
-            while isinstance(inner, exp.Subquery) and not isinstance(inner.this, exp.Query):
-                inner = inner.this
-            if isinstance(inner, exp.Table) or inner.args.get("joins"):
-                raise NotUnderstood("a join in parentheses")
+        if _joined(node) is not None:
+            raise NotUnderstood("a join in parentheses")
         return self.queries.relations().bind(node, self.scope, self.ctes)
 
     def _note(self, bound: Bound, on: tuple[Expression, ...] = (), *, using: bool = False) -> None:
@@ -204,3 +205,13 @@ class JoinBinder:
             self.record.plain_joins = False
             return make_core([Join("apply", left, right, ())], flat)
         return make_core([left, right], flat)
+
+
+def _joined(node: exp.Expr) -> exp.Expr | None:
+    """What stands in parentheses that hold joins or a table, and no query."""
+    if not isinstance(node, exp.Subquery) or not isinstance(node.this, exp.Table | exp.Subquery):
+        return None
+    inner: exp.Expr = node.this
+    while isinstance(inner, exp.Subquery) and not isinstance(inner.this, exp.Query):
+        inner = inner.this
+    return node.this if isinstance(inner, exp.Table) or inner.args.get("joins") else None

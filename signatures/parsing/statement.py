@@ -120,8 +120,8 @@ def _check_complete(tree: exp.Expr, tokens: list[Token]) -> None:
     Builders of the parser leave arguments out: of ``list_sort(l, 'DESC')`` the order is lost.
     """
     leaves = _leaves(tree)
-    for token, following in zip(tokens, [*tokens[1:], None], strict=True):
-        if token.token_type not in _CHECKED:
+    for place, (token, following) in enumerate(zip(tokens, [*tokens[1:], None], strict=True)):
+        if token.token_type not in _CHECKED or _is_length(tokens, place):
             continue
         called = following is not None and following.token_type == TokenType.L_PAREN
         text = token.text.lower()
@@ -134,6 +134,18 @@ def _check_complete(tree: exp.Expr, tokens: list[Token]) -> None:
         else:
             if token.token_type == TokenType.VAR or not _take_words(text, leaves):
                 raise NotUnderstood(f"{token.text!r}, which the parser left out")
+
+
+def _is_length(tokens: list[Token], place: int) -> bool:
+    """The length in ``x::varchar(10)``, which neither the parser nor the engine looks at."""
+    if place < 3 or tokens[place].token_type not in _NUMBERS:
+        return False
+    cast, name, bracket = tokens[place - 3 : place]
+    return (
+        cast.token_type in (TokenType.DCOLON, TokenType.ALIAS)
+        and name.text.lower() in ("varchar", "char", "bpchar")
+        and bracket.token_type == TokenType.L_PAREN
+    )
 
 
 def _leaves(tree: exp.Expr) -> Counter[str]:

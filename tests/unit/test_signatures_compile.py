@@ -112,7 +112,8 @@ def test_statement_that_is_not_a_query(catalog: FixedCatalog) -> None:
         ("SELECT a = b == 1 FROM t", "without parentheses"),
         ("SELECT (SELECT x) FROM (SELECT a AS y FROM t) WHERE y = 1", "no column x"),
         ("SELECT b AS x, (SELECT max(e) FROM u WHERE e = x) FROM t", "alias of the query around it"),
-        ("SELECT arg_max(a, b) OVER () FROM t", "under another name"),
+        ('SELECT "arg_max"(a, b) OVER () FROM t', "under another name"),
+        ("SELECT t.a FROM t JOIN (t x JOIN u ON x.d = u.d) ON t.a = x.a", "a join in parentheses"),
         ("SELECT a FROM t FOR UPDATE", "SELECT with"),
         ("SELECT rowid FROM t", "no column rowid"),
         ("SELECT nothing_known(a) FROM t", "function nothing_known"),
@@ -127,6 +128,47 @@ def test_statement_that_is_not_a_query(catalog: FixedCatalog) -> None:
 def test_what_is_not_certain_is_refused(sql: str, why: str, catalog: FixedCatalog) -> None:
     """Where parser or names leave a doubt, there is a reason and no signature."""
     assert why in refusal(sql, catalog)
+
+
+@pytest.mark.parametrize(
+    ("sql", "other"),
+    [
+        ("SELECT t.a, e FROM (t JOIN u ON t.a = u.e)", "SELECT t.a, e FROM t JOIN u ON t.a = u.e"),
+        (
+            "SELECT x.a FROM ((t JOIN u ON t.a = u.e) LEFT JOIN t x ON x.b = e) WHERE t.b > 1",
+            "SELECT x.a FROM t JOIN u ON t.a = u.e LEFT JOIN t x ON x.b = e WHERE t.b > 1",
+        ),
+        ("SELECT c::varchar(10) FROM t", "SELECT CAST(c AS varchar(20)) FROM t"),
+        ("SELECT string_agg(c, ',' ORDER BY c) FROM t", "SELECT string_agg(t.c, ',' ORDER BY t.c) FROM t"),
+        ("SELECT quantile_cont((a), 0.5) FROM t", "SELECT quantile_cont(t.a, 0.5) FROM t"),
+    ],
+)
+def test_other_spellings_of_the_same(sql: str, other: str, catalog: FixedCatalog) -> None:
+    """Parentheses around the first joins, lengths of strings, and calls that the parser renames."""
+    first, second = (
+        compiled(text, catalog).subexpressions[compiled(text, catalog).statement or 0]
+        for text in (sql, other)
+    )
+    assert first.eligible
+    assert (first.canonical, first.columns) == (second.canonical, second.columns)
+
+
+@pytest.mark.parametrize(
+    ("sql", "other"),
+    [
+        ("SELECT quantile_cont(a, 0.5) FROM t", "SELECT quantile_disc(a, 0.5) FROM t"),
+        ("SELECT string_agg(c, ',' ORDER BY c) FROM t", "SELECT string_agg(c, ';' ORDER BY c) FROM t"),
+        ("SELECT string_agg(c ORDER BY c) FROM t", "SELECT string_agg(c ORDER BY c DESC) FROM t"),
+        ("SELECT string_agg(c ORDER BY c) FROM t", "SELECT listagg(c ORDER BY c) FROM t"),
+    ],
+)
+def test_calls_that_the_parser_renames_stay_apart(sql: str, other: str, catalog: FixedCatalog) -> None:
+    """Calls are what the text calls them, with everything that is in them."""
+    first, second = (
+        compiled(text, catalog).subexpressions[compiled(text, catalog).statement or 0]
+        for text in (sql, other)
+    )
+    assert first.columns != second.columns
 
 
 def test_views_go_through_the_same_checks(catalog: FixedCatalog) -> None:
