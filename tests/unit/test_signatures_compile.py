@@ -112,7 +112,7 @@ def test_statement_that_is_not_a_query(catalog: FixedCatalog) -> None:
         ("SELECT a = b == 1 FROM t", "without parentheses"),
         ("SELECT (SELECT x) FROM (SELECT a AS y FROM t) WHERE y = 1", "no column x"),
         ("SELECT b AS x, (SELECT max(e) FROM u WHERE e = x) FROM t", "alias of the query around it"),
-        ("SELECT arg_max(1, b) OVER () FROM t", "under another name"),
+        ("SELECT arg_max(/* a */ a, b) OVER () FROM t", "under another name"),
         ("SELECT t.a FROM t JOIN (t x JOIN u ON x.d = u.d) ON t.a = x.a", "a join in parentheses"),
         ("SELECT a FROM t FOR UPDATE", "SELECT with"),
         ("SELECT rowid FROM t", "no column rowid"),
