@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 import psycopg.errors
 from sqlalchemy import URL, Connection, create_engine, text
@@ -47,6 +47,7 @@ class Database:
 
     def __init__(self, url: URL, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.name: Final = url.render_as_string(hide_password=True)
+        self.address: Final = url.render_as_string(hide_password=False)
         self._clock = clock
         self._down_until: float | None = None
         self._engine = create_engine(
@@ -87,6 +88,16 @@ class Database:
         with self.writing() as connection:
             connection.execute(text(f"SET LOCAL statement_timeout = '{LONG_STATEMENT_SECONDS}s'"))
             yield connection
+
+    def own_connection(self) -> psycopg.Connection[Any]:
+        """A connection of the caller's own, which is his to close."""
+        with self._translated():
+            pooled = self._engine.raw_connection()
+            driver: psycopg.Connection[Any] | None = pooled.driver_connection
+            pooled.detach()
+        if driver is None:
+            raise Unreachable(f"metastore {self.name}: no connection; check that the server runs")
+        return driver
 
     @contextmanager
     def migrating(self) -> Iterator[Connection]:
@@ -156,7 +167,8 @@ class Database:
 
 
 def _connect_arguments(url: URL, *, statement_seconds: int, durable: bool) -> dict[str, object]:
-    arguments: dict[str, object] = {}
+    # A peer that has vanished is noticed within seconds, also by a connection that only listens.
+    arguments: dict[str, object] = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
     if "connect_timeout" not in url.query:
         arguments["connect_timeout"] = CONNECT_SECONDS
     if "options" not in url.query:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from threading import Lock
 from typing import Final
 
 from metastore.database import Database
+from metastore.listening import Mark, join_listener, leave_listener
 from metastore.records import (
     Analysis,
     Annotation,
@@ -29,8 +33,8 @@ from metastore.statements import history, overlaps, views
 from metastore.statements.lookup import NO_GENERATION, Answer, look_up
 from signatures.model import PreciseSignature
 
-LOOKUPS_KEPT: Final = 64
-"""Answers of ``lookup`` that are kept. Each is re-validated with the server before it is used."""
+LOOKUPS_KEPT: Final = 512
+"""Answers of ``lookup`` that are kept, each as long as nothing is heard of a change."""
 
 _LookupKey = tuple[str, frozenset[str], str]
 
@@ -40,16 +44,20 @@ class PostgresMetastore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._listener = join_listener(database.address, database.own_connection)
         self._lookups = _LookupCache(LOOKUPS_KEPT)
 
     def lookup(self, tenant: str, tags: frozenset[str], environment: str) -> Lookup:
-        """One round trip; where nothing changed since the last time, a few bytes."""
+        """From what is known where nothing has changed; else one round trip."""
         key = (tenant, tags, environment)
         known = self._lookups.get(key)
-        known_generation = NO_GENERATION if known is None else known[0]
+        if known is not None and self._listener.holds(tenant, known.mark):
+            return known.readable()
+        mark = self._listener.mark(tenant)
+        known_generation = NO_GENERATION if known is None else known.generation
         with self._database.reading() as connection:
             answer = look_up(connection, tenant, tags, environment, known_generation)
-        return self._lookups.settle(key, known, answer)
+        return self._lookups.settle(key, known, answer, mark).readable()
 
     def find_views(self, tenant: str, precises: Iterable[PreciseSignature]) -> tuple[View, ...]:
         """Readable views among the named."""
@@ -83,12 +91,12 @@ class PostgresMetastore:
 
     def publish(self, view: View, tags: frozenset[str], holder: str) -> Publication:
         """Make a view visible and release its lease."""
-        with self._database.writing() as connection:
+        with self._changing(view.tenant), self._database.writing() as connection:
             return views.publish(connection, view, tags, holder)
 
     def set_view_state(self, tenant: str, precise: PreciseSignature, state: ViewState, reason: str) -> bool:
         """Change whether a view may be read."""
-        with self._database.keeping() as connection:
+        with self._changing(tenant), self._database.keeping() as connection:
             return views.set_state(connection, tenant, precise, state, reason)
 
     def note_reads(self, tenant: str, reads: Iterable[ViewRead]) -> None:
@@ -98,12 +106,12 @@ class PostgresMetastore:
 
     def delete_views(self, tenant: str, precises: Iterable[PreciseSignature]) -> tuple[View, ...]:
         """Remove rows and return them."""
-        with self._database.keeping() as connection:
+        with self._changing(tenant), self._database.keeping() as connection:
             return views.remove(connection, tenant, list(precises))
 
     def replace_annotations(self, analysis: Analysis, annotations: Sequence[Annotation]) -> None:
         """Put a new set of annotations in force."""
-        with self._database.keeping() as connection:
+        with self._changing(analysis.tenant), self._database.keeping() as connection:
             views.replace_annotations(connection, analysis, annotations)
 
     def annotations(self, tenant: str) -> tuple[Annotation, ...]:
@@ -177,37 +185,63 @@ class PostgresMetastore:
 
     def close(self) -> None:
         """Close the connections."""
+        leave_listener(self._database.address, self._listener)
         self._database.close()
+
+    @contextmanager
+    def _changing(self, tenant: str) -> Iterator[None]:
+        """This process sees its own changes at once, also where nobody knows whether they were committed."""
+        try:
+            yield
+        finally:
+            self._listener.changed(tenant)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A look-up with the generation and the time that the server gave it."""
+
+    generation: int
+    found: Lookup
+    now: datetime
+    asked_at: float
+    mark: Mark | None
+
+    def readable(self) -> Lookup:
+        """Without views that have expired meanwhile: expiry is the one change that nobody tells of."""
+        now = self.now + timedelta(seconds=time.monotonic() - self.asked_at)
+        views = self.found.views
+        if all(view.expires_at is None or view.expires_at > now for view in views):
+            return self.found
+        kept = tuple(view for view in views if view.expires_at is None or view.expires_at > now)
+        return Lookup(annotations=self.found.annotations, views=kept)
 
 
 class _LookupCache:
-    """Look-ups by their question, least recently used first, each with its generation."""
+    """Look-ups by their question, least recently used first."""
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._kept: OrderedDict[_LookupKey, tuple[int, Lookup]] = OrderedDict()
+        self._kept: OrderedDict[_LookupKey, _Known] = OrderedDict()
         self._lock = Lock()
 
-    def get(self, key: _LookupKey) -> tuple[int, Lookup] | None:
-        """What is known, to be confirmed by the server."""
+    def get(self, key: _LookupKey) -> _Known | None:
+        """What is known."""
         with self._lock:
             known = self._kept.get(key)
             if known is not None:
                 self._kept.move_to_end(key)
             return known
 
-    def settle(self, key: _LookupKey, known: tuple[int, Lookup] | None, answer: Answer) -> Lookup:
-        """The look-up that the answer means: its own, or the known one without expired views."""
-        if answer.found is not None:
-            with self._lock:
-                self._kept[key] = (answer.generation, answer.found)
-                self._kept.move_to_end(key)
-                if len(self._kept) > self._size:
-                    self._kept.popitem(last=False)
-            return answer.found
-        found = Lookup() if known is None else known[1]
-        # Expiry is the one change that raises no generation.
-        readable = tuple(
-            view for view in found.views if view.expires_at is None or view.expires_at > answer.now
-        )
-        return Lookup(annotations=found.annotations, views=readable)
+    def settle(self, key: _LookupKey, known: _Known | None, answer: Answer, mark: Mark | None) -> _Known:
+        """What is known now: the answer's own, or what was known before, confirmed."""
+        found = answer.found
+        if found is None:
+            found = Lookup() if known is None else known.found
+        settled = _Known(answer.generation, found, answer.now, time.monotonic(), mark)
+        with self._lock:
+            self._kept[key] = settled
+            self._kept.move_to_end(key)
+            if len(self._kept) > self._size:
+                self._kept.popitem(last=False)
+        return settled

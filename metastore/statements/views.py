@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Select, delete, func, insert, or_, select, te
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from metastore import codec, tables
+from metastore.listening import CHANNEL
 from metastore.records import (
     Analysis,
     Annotation,
@@ -200,8 +201,9 @@ def analyses(connection: Connection, tenant: str) -> tuple[Analysis, ...]:
 
 
 def raise_generation(connection: Connection, tenant: str) -> None:
-    """Tell every cached look-up of the tenant that it is out of date."""
+    """Tell every cached look-up of the tenant, in whatever process, that it is out of date."""
     connection.execute(_RAISE_GENERATION, {"tenant": tenant})
+    connection.execute(_NOTIFY, {"channel": CHANNEL, "tenant": tenant})
 
 
 def _select(connection: Connection, query: Select[tuple[object, ...]]) -> tuple[View, ...]:
@@ -249,6 +251,8 @@ _NOTE_READ: Final = text(f"""
         read_seconds = read_seconds + :read_seconds, last_read_at = now()
     WHERE tenant = :tenant AND precise = :precise
 """)
+
+_NOTIFY: Final = text("SELECT pg_notify(:channel, :tenant)")
 
 # From the clock, so that the number never comes back when a database is dropped or restored.
 _RAISE_GENERATION: Final = text(f"""
