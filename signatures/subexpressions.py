@@ -5,13 +5,13 @@ Sources: CloudViews section 3 (signatures of each subgraph) and 5.3 (physical pr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import combinations
 
 from signatures import eligibility
+from signatures.block_places import BlockPlaces, connected_subsets, relations_of, uses_in
 from signatures.encoding import Encoder, Text, normalized_signature
-from signatures.expressions import Call, ColumnRef, Expression
+from signatures.expressions import ColumnRef, Expression
 from signatures.grouped import grouped_uses
 from signatures.model import (
     InputIdentity,
@@ -21,9 +21,9 @@ from signatures.model import (
     Subexpression,
     SubexpressionKind,
 )
-from signatures.parsing.context import BlockRecord, ColumnUse, Context, QueryRecord
-from signatures.parsing.layout_model import BlockLayout, Span, StatementLayout
-from signatures.placing import place_block, place_query, text_range, visible_ctes
+from signatures.parsing.context import BlockRecord, Context, QueryRecord
+from signatures.parsing.layout_model import StatementLayout
+from signatures.placing import place_block, place_query
 from signatures.plan import (
     Aggregate,
     BoundQuery,
@@ -34,7 +34,6 @@ from signatures.plan import (
     Sample,
     Scan,
     Sort,
-    TableFunction,
     facts,
     free_relations,
     make_core,
@@ -43,9 +42,6 @@ from signatures.plan import (
     walk_plans,
 )
 from signatures.sites import BlockSite, QuerySite, Site, SiteOutput, SiteUse, TextRange
-
-MAX_SUBSETS_PER_BLOCK = 64
-MAX_SUBSET_SIZE = 5
 
 _OF_BLOCKS = frozenset({SubexpressionKind.CORE, SubexpressionKind.AGGREGATE, SubexpressionKind.JOIN_SUBSET})
 
@@ -143,7 +139,7 @@ class Enumerator:
         layout = place_block(self.layout, record)
         if layout is None or free_relations(record.core):
             return
-        places = _Places(self.layout, layout, record, _uses(self.context, record))
+        places = BlockPlaces(self.layout, layout, record, uses_in(self.context, record))
         core = SubexpressionKind.CORE in self.kinds
         if core and (len(record.items) > 1 or len(facts(record.core).tables) > 1):
             self._part(places, tuple(range(len(record.items))), SubexpressionKind.CORE)
@@ -152,10 +148,10 @@ class Enumerator:
         if SubexpressionKind.JOIN_SUBSET not in self.kinds:
             return
         if record.plain_joins and not any(item.using for item in record.items):
-            for subset in _subsets(record, [part.expression for part in places.conjuncts]):
+            for subset in connected_subsets(record, [part.expression for part in places.conjuncts]):
                 self._part(places, subset, SubexpressionKind.JOIN_SUBSET)
 
-    def _part(self, places: _Places, chosen: tuple[int, ...], kind: SubexpressionKind) -> None:
+    def _part(self, places: BlockPlaces, chosen: tuple[int, ...], kind: SubexpressionKind) -> None:
         """A block's core, or the inner join of some of its items with the conjuncts over them."""
         record = places.record
         whole = kind is SubexpressionKind.CORE
@@ -163,7 +159,7 @@ class Enumerator:
             plan = record.core
             inner = list(range(len(places.conjuncts)))
         else:
-            relations = _relations(record, chosen)
+            relations = relations_of(record, chosen)
             inner = [i for i, part in enumerate(places.conjuncts) if part.over and part.over <= relations]
             plan = make_core(
                 [record.items[index].plan for index in chosen],
@@ -190,7 +186,7 @@ class Enumerator:
         outputs = tuple(Output(key.precise, use.expression) for use, key in keys.items())
         self._add(kind, plan, text, tuple(columns.values()), site, BoundQuery(plan, outputs), label)
 
-    def _aggregate(self, places: _Places) -> None:
+    def _aggregate(self, places: BlockPlaces) -> None:
         """A block's grouping, measures kept apart: readers of one view may use different ones."""
         record = places.record
         plan = record.aggregate
@@ -287,155 +283,6 @@ class Enumerator:
 def _refused(found: Found, reason: Reason) -> Found:
     reasons = tuple(dict.fromkeys((*found.subexpression.ineligible, reason)))
     return replace(found, subexpression=replace(found.subexpression, ineligible=reasons))
-
-
-@dataclass(frozen=True, slots=True)
-class _Conjunct:
-    """A conjunct of WHERE or ON with its place."""
-
-    place: TextRange
-    expression: Expression
-    over: frozenset[int]
-
-
-@dataclass(slots=True)
-class _Places:
-    """A block's layout and record side by side, with what is asked again and again."""
-
-    statement: StatementLayout
-    layout: BlockLayout
-    record: BlockRecord
-    uses: tuple[ColumnUse, ...]
-    conjuncts: list[_Conjunct] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.conjuncts = [
-            _Conjunct(text_range(span), expression, references(expression))
-            for span, expression in zip(self.layout.where_conjuncts, self.record.conjuncts, strict=True)
-        ]
-        for item, bound in zip(self.layout.from_items, self.record.items, strict=True):
-            if not bound.using:
-                self.conjuncts += [
-                    _Conjunct(text_range(span), expression, references(expression))
-                    for span, expression in zip(item.on_conjuncts, bound.on, strict=True)
-                ]
-
-    def uses_of(self, chosen: Sequence[int], inner: Sequence[int], *, whole: bool) -> list[ColumnUse] | None:
-        """Uses of the replaced items' columns in what stays; None where one mixes both sides."""
-        if whole:
-            gone = [
-                text_range(self.layout.keyword_spans[name])
-                for name in ("from", "where")
-                if name in self.layout.keyword_spans
-            ]
-            relations = frozenset(r for item in self.record.items for r in visible(item.plan))
-        else:
-            gone = [text_range(self.layout.from_items[index].span) for index in chosen]
-            gone += [self.conjuncts[index].place for index in inner]
-            relations = _relations(self.record, chosen)
-        found = []
-        for use in self.uses:
-            over = references(use.expression)
-            if not (whole or over & relations) and not over <= relations:
-                continue
-            if any(place.start <= use.start < place.end for place in gone):
-                continue
-            if not (whole or over <= relations):
-                return None
-            found.append(use)
-        return found
-
-    def site(
-        self,
-        chosen: Sequence[int],
-        inner: Sequence[int],
-        *,
-        whole: bool,
-        order: Sequence[int],
-        keys: dict[ColumnUse, Text],
-    ) -> BlockSite:
-        """Where the replaced part stands."""
-        items = self.layout.from_items
-        clauses, keywords = self.layout.clauses, self.layout.keyword_spans
-        kept = [] if whole else [index for index in range(len(items)) if index not in chosen]
-        stay = [] if whole else [i for i in range(len(self.conjuncts)) if i not in inner]
-        from_clause = text_range(keywords["from"])
-        ctes, recursive = visible_ctes(self.statement, from_clause)
-        return BlockSite(
-            from_clause=from_clause,
-            where_clause=_optional(keywords.get("where")),
-            from_body=text_range(clauses["from"]),
-            where_body=_optional(clauses.get("where")),
-            items=tuple(text_range(items[index].span) for index in chosen),
-            conjuncts=tuple(self.conjuncts[index].place for index in inner),
-            kept_items=tuple(text_range(items[index].span) for index in kept),
-            kept_conjuncts=tuple(self.conjuncts[index].place for index in stay),
-            uses=tuple(
-                SiteUse(place=TextRange(start=use.start, end=use.end), key=key.precise, bare=use.bare)
-                for use, key in keys.items()
-            ),
-            aliases=tuple(self._alias(relation) for relation in order),
-            ctes=ctes,
-            recursive=recursive,
-        )
-
-    def _alias(self, relation: int) -> str:
-        """The name in the text of a canonical source, empty where it lies inside a derived table."""
-        for item in self.record.items:
-            if isinstance(item.plan, Scan | TableFunction) and item.plan.relation == relation:
-                return item.alias
-        return ""
-
-
-def _uses(context: Context, record: BlockRecord) -> tuple[ColumnUse, ...]:
-    """Uses of the block's columns, each place once, inside the block and its ORDER BY."""
-    unique = {(use.start, use.end): use for use in context.uses if use.block == record.number}
-    return tuple(unique[place] for place in sorted(unique))
-
-
-def _optional(span: Span | None) -> TextRange | None:
-    return None if span is None else text_range(span)
-
-
-def _relations(record: BlockRecord, chosen: Iterable[int]) -> frozenset[int]:
-    return frozenset(r for index in chosen for r in visible(record.items[index].plan))
-
-
-def _subsets(record: BlockRecord, conjuncts: Iterable[Expression]) -> Iterator[tuple[int, ...]]:
-    """Connected subsets of the items, small ones first, bounded (Q64 of TPC-DS has 4,921)."""
-    count = len(record.items)
-    if count < 3:
-        return
-    owner = {r: index for index, item in enumerate(record.items) for r in visible(item.plan)}
-    neighbours = [0] * count
-    for predicate in conjuncts:
-        # Only equality connects: a join over anything else can be as large as a product.
-        if isinstance(predicate, Call) and predicate.name == "eq":
-            over = {owner[r] for r in references(predicate) if r in owner}
-            if len(over) == 2:
-                first, second = over
-                neighbours[first] |= 1 << second
-                neighbours[second] |= 1 << first
-    given = 0
-    for size in range(2, min(count - 1, MAX_SUBSET_SIZE) + 1):
-        for subset in combinations(range(count), size):
-            if _connected(subset, neighbours):
-                yield subset
-                given += 1
-                if given >= MAX_SUBSETS_PER_BLOCK:
-                    return
-
-
-def _connected(subset: tuple[int, ...], neighbours: Sequence[int]) -> bool:
-    """Whether the items hang together; ``neighbours`` holds a set of items for each, as bits."""
-    wanted = sum(1 << index for index in subset)
-    reached, before = 1 << subset[0], 0
-    while reached != before:
-        before = reached
-        for index in subset:
-            if reached >> index & 1:
-                reached |= neighbours[index] & wanted
-    return reached == wanted
 
 
 def _template(expression: Expression, positions: dict[int, int]) -> str:

@@ -11,7 +11,7 @@ from sqlglot import exp
 from signatures.eligibility import NotUnderstood
 from signatures.expressions import Call, ColumnRef, Expression, map_expression, walk
 from signatures.parsing.calls import is_aggregate, is_window
-from signatures.plan import rewrite_query
+from signatures.rebuilding import rewrite_query
 
 MAX_SETS = 256
 

@@ -26,9 +26,9 @@ from signatures.plan import (
     Scan,
     TableFunction,
     ValuesList,
-    clone,
     visible,
 )
+from signatures.rebuilding import clone
 
 Ctes = dict[str, "BoundQuery | NotUnderstood"]
 BindQuery = Callable[[exp.Expr, "Scope | None", str, Ctes], BoundQuery]
