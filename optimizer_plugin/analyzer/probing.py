@@ -32,8 +32,8 @@ from signatures.sites import BlockSite, QuerySite
 PROBE = PreciseSignature("probe")
 
 COLDER = 1.2
-"""A job that spools meets colder caches than a probe, which has just counted the same rows, and takes a lease and
-publishes: over the views of TPC-DS at scale factor 10 it took 1.1 to 1.3 times as long."""
+"""A job that spools meets colder caches than a probe, which has just counted the same rows, and takes a
+lease and publishes: over the views of TPC-DS at scale factor 10 it took 1.1 to 1.3 times as long."""
 
 LOOKED_AT = 5
 """Computations that are looked at for each one that may be built."""
