@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import getpass
 import random
+import secrets
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -123,7 +123,7 @@ class Session:
         Raises:
             Exception: only with ``strict``.
         """
-        report = Report(str(uuid.uuid4()), text, text, parameters)
+        report = Report(secrets.token_hex(16), text, text, parameters)
         self.last = report
         self.counters.queries += 1
         if self._leave_alone(report):
