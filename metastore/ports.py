@@ -89,7 +89,7 @@ class Metastore(Protocol):
         ...
 
     def reproductions(self, tenant: str) -> tuple[Reproduction, ...]:
-        """What verification found wrong, latest first. They outlive their views."""
+        """What verification found wrong, latest first. Only ``delete_reproductions`` removes any."""
         ...
 
     def delete_reproductions(self, tenant: str, reproduction_ids: Iterable[str]) -> int:
