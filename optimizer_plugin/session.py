@@ -452,7 +452,7 @@ class Session:
                     self.tenant,
                     signature,
                     ViewState.SUSPECT,
-                    f"a statement that read it failed: {error}"[:500],
+                    f"a statement that read it failed: {type(error).__name__}",
                 )
             except Exception as problem:  # noqa: BLE001 - the boundary that fails open
                 self._failed(report, problem)

@@ -375,7 +375,7 @@ class DuckDBEngine:
         named = [(column, column.stored_name) for column in columns]
         scan = spooling.scan_statement(staging, named, by_row_number=False)
         spooling.check_types(columns, self.describe(scan))
-        file = str(staging / spooling.PART)
+        file = spooling.one_file(staging / spooling.PART)
         found = self._activity.rows("SELECT num_rows FROM parquet_file_metadata(?)", [file])[0][0]
         if found != rows:
             raise SpoolError(f"the file holds {found} rows", expected=f"{rows} as written")
