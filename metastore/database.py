@@ -46,7 +46,8 @@ class Database:
     """
 
     def __init__(self, url: URL, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self.name: Final = url.render_as_string(hide_password=True)
+        # Without the query, which may hold a password too.
+        self.name: Final = url.set(query={}).render_as_string(hide_password=True)
         self.address: Final = url.render_as_string(hide_password=False)
         self._clock = clock
         self._down_until: float | None = None

@@ -44,7 +44,9 @@ def embedded_url(data_directory: Path) -> str:
     directory = data_directory.expanduser().resolve() / "postgres"
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with filelock.FileLock(directory.with_suffix(".lock"), timeout=_START_SECONDS, is_singleton=False):
+        lock = directory.with_suffix(".lock")
+        # Whoever may open the file could keep it locked, and everybody else waiting.
+        with filelock.FileLock(lock, timeout=_START_SECONDS, mode=0o600, is_singleton=False):
             return _start(directory)
     except filelock.Timeout as error:
         raise Unreachable(

@@ -22,6 +22,7 @@ from metastore.records import (
     PolicyVersion,
     Publication,
     PublicationOutcome,
+    Reproduction,
     View,
     ViewRead,
     ViewState,
@@ -54,6 +55,7 @@ class MemoryMetastore:
         self._jobs: dict[str, Job] = {}
         self._occurrences: dict[tuple[str, int], Occurrence] = {}
         self._policies: dict[str, tuple[PolicyVersion, ...]] = {}
+        self._reproductions: dict[tuple[str, str], Reproduction] = {}
 
     def lookup(self, tenant: str, tags: frozenset[str], environment: str) -> Lookup:
         """Annotations and readable views that share a tag."""
@@ -143,10 +145,32 @@ class MemoryMetastore:
         key = (tenant, precise)
         with self._lock:
             view = self._views.get(key)
-            if view is None:
+            if view is None or view.state is ViewState.QUARANTINED:
                 return False
             self._views[key] = replace(view, state=state, state_reason=reason)
             return True
+
+    def quarantine(self, views: Sequence[View], reason: str, reproduction: Reproduction) -> None:
+        """Bar views and keep the reproduction."""
+        with self._lock:
+            for view in views:
+                kept = self._views.get(_key(view), view)
+                self._views[_key(view)] = replace(kept, state=ViewState.QUARANTINED, state_reason=reason)
+                self._view_tags.setdefault(_key(view), frozenset())
+            self._reproductions[reproduction.tenant, reproduction.reproduction_id] = reproduction
+
+    def reproductions(self, tenant: str) -> tuple[Reproduction, ...]:
+        """What verification found wrong."""
+        with self._lock:
+            kept = [it for it in self._reproductions.values() if it.tenant == tenant]
+        by_id = sorted(kept, key=lambda it: it.reproduction_id)
+        return tuple(sorted(by_id, key=lambda it: it.found_at, reverse=True))
+
+    def delete_reproductions(self, tenant: str, reproduction_ids: Iterable[str]) -> int:
+        """Delete reproductions."""
+        with self._lock:
+            keys = [(tenant, each) for each in set(reproduction_ids)]
+            return sum(self._reproductions.pop(key, None) is not None for key in keys)
 
     def note_reads(self, tenant: str, reads: Iterable[ViewRead]) -> None:
         """Add to the counters of views."""
@@ -256,9 +280,37 @@ class MemoryMetastore:
         """Delete old jobs."""
         with self._lock:
             old = {it.job_id for it in self._jobs.values() if it.tenant == tenant and it.started_at < before}
-            self._jobs = {key: it for key, it in self._jobs.items() if key not in old}
-            self._occurrences = {key: it for key, it in self._occurrences.items() if key[0] not in old}
+            self._drop_jobs(old)
             return len(old)
+
+    def tenants(self) -> tuple[str, ...]:
+        """Everybody who has views or history."""
+        with self._lock:
+            viewers = {it.tenant for it in self._views.values()}
+            workers = {it.tenant for it in self._jobs.values()}
+            annotated = {tenant for tenant, found in self._annotations.items() if found}
+            return tuple(sorted(viewers | workers | annotated))
+
+    def known_inputs(self, tenant: str) -> tuple[str, ...]:
+        """Every input that the history names."""
+        with self._lock:
+            return tuple(sorted({table for it in self._occurrences_of(tenant) for table in it.tables}))
+
+    def forget_inputs(self, tenant: str, inputs: Iterable[str]) -> int:
+        """Delete what mentions the inputs."""
+        wanted = set(inputs)
+        with self._lock:
+            told = [it for it in self._occurrences_of(tenant) if not wanted.isdisjoint(it.tables)]
+            statements = {self._jobs[it.job_id].statement for it in told}
+            forgotten = {it.normalized for it in told}
+            gone = {
+                it.job_id for it in self._jobs.values() if it.tenant == tenant and it.statement in statements
+            }
+            self._drop_jobs(gone)
+            self._annotations[tenant] = tuple(
+                it for it in self.annotations(tenant) if it.normalized not in forgotten
+            )
+            return len(gone)
 
     def apply_policy(self, tenant: str, body: str, author: str, comment: str) -> PolicyVersion:
         """Put a policy in force."""
@@ -286,6 +338,13 @@ class MemoryMetastore:
 
     def close(self) -> None:
         """Nothing to give back."""
+
+    def _occurrences_of(self, tenant: str) -> list[Occurrence]:
+        return [it for it in self._occurrences.values() if self._jobs[it.job_id].tenant == tenant]
+
+    def _drop_jobs(self, gone: set[str]) -> None:
+        self._jobs = {key: it for key, it in self._jobs.items() if key not in gone}
+        self._occurrences = {key: it for key, it in self._occurrences.items() if key[0] not in gone}
 
     def _standing(self, key: _ViewKey) -> View | None:
         view = self._views.get(key)

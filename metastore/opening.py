@@ -63,6 +63,8 @@ def _parse(url: str) -> URL:
         raise BadUrl(f"metastore url has no scheme; {_EXPECTED}")
     if scheme not in ("postgresql", _DRIVER):
         raise BadUrl(f"metastore url has scheme {scheme!r}; {_EXPECTED}")
+    if url.rpartition("/")[0].count("@") > 1:
+        raise BadUrl("metastore url has more than one @; write %40 for one in a user name or password")
     try:
         return make_url(url).set(drivername=_DRIVER)
     except (ArgumentError, ValueError):

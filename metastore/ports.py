@@ -18,6 +18,7 @@ from metastore.records import (
     OverlapCriteria,
     PolicyVersion,
     Publication,
+    Reproduction,
     View,
     ViewRead,
     ViewState,
@@ -74,7 +75,25 @@ class Metastore(Protocol):
         ...
 
     def set_view_state(self, tenant: str, precise: PreciseSignature, state: ViewState, reason: str) -> bool:
-        """Change whether a view may be read; False where there is no such view."""
+        """Change whether a view may be read; False where there is none to change.
+
+        A quarantined view stays so whatever happens to its readers: only deleting it ends that.
+        """
+        ...
+
+    def quarantine(self, views: Sequence[View], reason: str, reproduction: Reproduction) -> None:
+        """Bar views from being read and from being built again, and keep the reproduction, atomically.
+
+        A view that was purged meanwhile is barred as well: its signature is what gave wrong rows.
+        """
+        ...
+
+    def reproductions(self, tenant: str) -> tuple[Reproduction, ...]:
+        """What verification found wrong, latest first. Only ``delete_reproductions`` removes any."""
+        ...
+
+    def delete_reproductions(self, tenant: str, reproduction_ids: Iterable[str]) -> int:
+        """Delete reproductions; returns how many there were."""
         ...
 
     def note_reads(self, tenant: str, reads: Iterable[ViewRead]) -> None:
@@ -138,6 +157,21 @@ class Metastore(Protocol):
 
     def forget_history(self, tenant: str, before: datetime) -> int:
         """Delete jobs that started earlier, with their occurrences; returns how many jobs."""
+        ...
+
+    def tenants(self) -> tuple[str, ...]:
+        """Everybody who has views or history here, by name."""
+        ...
+
+    def known_inputs(self, tenant: str) -> tuple[str, ...]:
+        """Every input that the tenant's history names, in order."""
+        ...
+
+    def forget_inputs(self, tenant: str, inputs: Iterable[str]) -> int:
+        """Delete jobs that mention any of the inputs, with what is known of their statements.
+
+        Annotations mined from them go too. Returns how many jobs.
+        """
         ...
 
     def apply_policy(self, tenant: str, body: str, author: str, comment: str) -> PolicyVersion:

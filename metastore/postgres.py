@@ -25,11 +25,12 @@ from metastore.records import (
     OverlapCriteria,
     PolicyVersion,
     Publication,
+    Reproduction,
     View,
     ViewRead,
     ViewState,
 )
-from metastore.statements import history, overlaps, views
+from metastore.statements import forgetting, history, overlaps, reproductions, views
 from metastore.statements.lookup import NO_GENERATION, Answer, look_up
 from signatures.model import PreciseSignature
 
@@ -99,6 +100,21 @@ class PostgresMetastore:
         with self._changing(tenant), self._database.keeping() as connection:
             return views.set_state(connection, tenant, precise, state, reason)
 
+    def quarantine(self, views: Sequence[View], reason: str, reproduction: Reproduction) -> None:
+        """Bar views and keep the reproduction."""
+        with self._database.keeping() as connection:
+            reproductions.quarantine(connection, views, reason, reproduction)
+
+    def reproductions(self, tenant: str) -> tuple[Reproduction, ...]:
+        """What verification found wrong."""
+        with self._database.reading() as connection:
+            return reproductions.every(connection, tenant)
+
+    def delete_reproductions(self, tenant: str, reproduction_ids: Iterable[str]) -> int:
+        """Delete reproductions."""
+        with self._database.keeping() as connection:
+            return reproductions.remove(connection, tenant, list(reproduction_ids))
+
     def note_reads(self, tenant: str, reads: Iterable[ViewRead]) -> None:
         """Add to the counters of views."""
         with self._database.writing() as connection:
@@ -167,6 +183,21 @@ class PostgresMetastore:
         """Delete old jobs."""
         with self._database.working_long() as connection:
             return history.forget(connection, tenant, before)
+
+    def tenants(self) -> tuple[str, ...]:
+        """Everybody who has views or history."""
+        with self._database.reading() as connection:
+            return forgetting.tenants(connection)
+
+    def known_inputs(self, tenant: str) -> tuple[str, ...]:
+        """Every input that the history names."""
+        with self._database.working_long() as connection:
+            return forgetting.known_inputs(connection, tenant)
+
+    def forget_inputs(self, tenant: str, inputs: Iterable[str]) -> int:
+        """Delete what mentions the inputs."""
+        with self._database.working_long() as connection:
+            return forgetting.forget_inputs(connection, tenant, list(inputs))
 
     def apply_policy(self, tenant: str, body: str, author: str, comment: str) -> PolicyVersion:
         """Put a policy in force."""

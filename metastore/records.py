@@ -202,6 +202,50 @@ class View:
     read_seconds: float = 0.0
 
 
+class Difference(StrEnum):
+    """In what a statement that read views differed from its original."""
+
+    ROWS = "rows"
+    ORDER = "order"
+    SHAPE = "shape"
+    """Names or types of the columns."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reproduction:
+    """What is kept of a statement that gave other rows with views than without them.
+
+    Enough to look for the cause, and no value: texts have no literals, and of rows there are digests only.
+    The plans, with their literals, are those of the quarantined views themselves and go with them.
+    """
+
+    tenant: str
+    reproduction_id: str
+    found_at: datetime
+    engine: str
+    """Name and exact release."""
+    environment: str
+    template: str
+    template_text: str
+    rewritten_text: str
+    inputs: tuple[tuple[InputIdentity, InputVersion], ...]
+    """Of everything that the views and the statement read, the same before and after the comparison."""
+    views: tuple[PreciseSignature, ...]
+    """Views that are quarantined for it: those whose own rows are wrong, or else all that were read."""
+    normalized: tuple[NormalizedSignature, ...]
+    """Normalized signatures of these views, in their order."""
+    views_wrong: bool
+    """Whether a view's rows differ from its computation; if not, the rewriting is to blame."""
+    difference: Difference
+    original_rows: int
+    rewritten_rows: int
+    missing_rows: int
+    """Rows that only the original has, counted with their repetitions."""
+    surplus_rows: int
+    digests: tuple[tuple[str, str], ...] = ()
+    """("missing" or "surplus", digest of the row's values) of the first rows that differ."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ViewRead:
     """One use of a view by a job: seconds spent reading it, and seconds of computation saved."""

@@ -168,6 +168,29 @@ views = Table(
     Index(None, "tags", postgresql_using="gin"),
 )
 
+reproductions = Table(
+    "reproductions",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("reproduction_id", Text, primary_key=True),
+    Column("found_at", _MOMENT, nullable=False),
+    Column("engine", Text, nullable=False),
+    Column("environment", Text, nullable=False),
+    Column("template", Text, nullable=False),
+    Column("template_text", Text, nullable=False),
+    Column("rewritten_text", Text, nullable=False),
+    _pairs("inputs"),
+    _texts("views"),
+    _texts("normalized"),
+    Column("views_wrong", Boolean, nullable=False),
+    Column("difference", Text, nullable=False),
+    Column("original_rows", BigInteger, nullable=False),
+    Column("rewritten_rows", BigInteger, nullable=False),
+    Column("missing_rows", BigInteger, nullable=False),
+    Column("surplus_rows", BigInteger, nullable=False),
+    _pairs("digests"),
+)
+
 leases = Table(
     "leases",
     metadata,

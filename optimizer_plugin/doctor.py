@@ -33,6 +33,9 @@ SIGNATURES_REMEDY = (
 )
 
 
+STATEMENT_CHARACTERS = 120
+
+
 class State(StrEnum):
     """What a check found."""
 
@@ -108,6 +111,7 @@ def check_views(metastore: Metastore, store: Store) -> tuple[Finding, ...]:
         Finding(check="metastore", state=State.OK, text=f"answers, tables at revision {HEAD_REVISION}"),
         Finding(check="views", state=State.OK, text=f"{len(views)} views, {len(leases)} being built now"),
         *_states(views),
+        *_quarantined(metastore, views, store.tenant),
         *_expired(metastore, store),
         *_lost(views, store),
     ]
@@ -222,7 +226,7 @@ def _origin(module: str) -> Path | None:
 def _states(views: Iterable[View]) -> list[Finding]:
     findings = []
     for view in views:
-        if view.state in (ViewState.READY, ViewState.WITHDRAWN):
+        if view.state in (ViewState.READY, ViewState.WITHDRAWN, ViewState.QUARANTINED):
             continue
         because = f": {view.state_reason}" if view.state_reason else ""
         findings.append(
@@ -231,6 +235,27 @@ def _states(views: Iterable[View]) -> list[Finding]:
                 state=State.PROBLEM,
                 text=f"view {view.precise[:12]} is {view.state.value}{because}",
                 remedy=f"run 'respool views purge {view.precise[:12]}' to let it be built again",
+            )
+        )
+    return findings
+
+
+def _quarantined(metastore: Metastore, views: Iterable[View], tenant: str) -> list[Finding]:
+    """What verification found wrong, each with its reproduction where there is one."""
+    known = {precise: each for each in metastore.reproductions(tenant) for precise in each.views}
+    findings = []
+    for view in views:
+        if view.state is not ViewState.QUARANTINED:
+            continue
+        kept = known.get(view.precise)
+        told = "" if kept is None else f"; statement: {kept.template_text[:STATEMENT_CHARACTERS]}"
+        findings.append(
+            Finding(
+                check="quarantine",
+                state=State.PROBLEM,
+                text=f"view {view.precise[:12]} is quarantined: {view.state_reason}{told}",
+                remedy=f"report 'respool views quarantined --json', which holds no values; then "
+                f"'respool views purge {view.precise[:12]}' lets it be built again",
             )
         )
     return findings

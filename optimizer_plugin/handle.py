@@ -10,6 +10,7 @@ from pathlib import Path
 from optimizer_plugin.analyzer.candidates import Candidate
 from optimizer_plugin.analyzer.probing import Probe
 from optimizer_plugin.analyzer.running import AnalysisResult, analyze
+from optimizer_plugin.events import Listener
 from optimizer_plugin.explain import Explanation, explain
 from optimizer_plugin.policies import Policy
 from optimizer_plugin.session import Report, Session
@@ -34,11 +35,30 @@ class ReuseHandle:
 
         ``queries``, ``spooled``, ``reused``, ``fallbacks``, ``bypassed``, ``errors``, ``overhead_seconds``
         (time of ours before statements ran, spooling left out), ``saved_seconds``, ``dropped`` (jobs that
-        did not get into the history).
+        did not get into the history), and of verified reuse ``verified``, ``mismatched``, ``void``
+        (checks that could say nothing) and ``unverified`` (samples that found the verifier busy).
         """
         counters: dict[str, float] = asdict(self.session.counters)
         counters["dropped"] = self.session.recorder.dropped + self.session.recorder.failed
+        verifier = self.session.verifier
+        counters |= {
+            "verified": verifier.confirmed,
+            "mismatched": verifier.mismatched,
+            "void": verifier.void.total(),
+            "unverified": verifier.dropped,
+        }
         return counters
+
+    def on_mismatch(self, listener: Listener) -> None:
+        """Have a function called, on another thread, when a statement gave other rows with views.
+
+        Its argument has the statement with its literals; the log and the metastore have it without them.
+        """
+        self.session.verifier.events.listeners.append(listener)
+
+    def wait_for_verification(self, timeout_seconds: float = 30.0) -> bool:
+        """Wait until every sampled hit so far was checked; False where that takes longer."""
+        return self.session.verifier.wait(timeout_seconds)
 
     def explain(self, sql: str) -> Explanation:
         """What would be reused of a statement, and why the rest would not. Runs and builds nothing."""
@@ -94,5 +114,6 @@ class ReuseHandle:
             self._closed = True
             self.before_flush()
             self.session.enabled = False
+            self.session.verifier.close()
             self.session.recorder.close()
             self.on_close()

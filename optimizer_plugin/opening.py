@@ -15,6 +15,7 @@ from optimizer_plugin.recording import Recorder
 from optimizer_plugin.session import Session
 from optimizer_plugin.settings import Settings
 from optimizer_plugin.templates import Templates
+from optimizer_plugin.verifying import Verifier
 from optimizer_plugin.views.building import Builder
 from optimizer_plugin.views.store import Store
 
@@ -75,6 +76,7 @@ def new_session(engine: Engine, metastore: Metastore, settings: Settings) -> Ses
         builder=Builder(engine, metastore, store, policy, settings.tenant),
         recorder=Recorder(metastore, settings.tenant),
         templates=Templates(engine.dialect, frozenset(policy.kinds.enabled)),
+        verifier=Verifier(engine, metastore, settings.tenant),
         policy=policy,
         tenant=settings.tenant,
         strict=settings.strict,

@@ -17,6 +17,7 @@ from metastore.ports import Metastore
 from metastore.records import Job, JobStatus, Occurrence, ViewRead
 from optimizer_plugin.analyzer.feedback import attribute
 from optimizer_plugin.engines.ports import Profile
+from optimizer_plugin.redaction import redacted
 
 if TYPE_CHECKING:
     from optimizer_plugin.session import Report
@@ -155,7 +156,7 @@ def job_record(finished: Finished, tenant: str) -> Job:
         template_text="" if compiled is None else compiled.template_text,
         statement="" if template is None else template.parts.digest,
         script=finished.script,
-        tags=() if compiled is None else tuple(sorted(compiled.tags.all())),
+        tags=() if compiled is None else tuple(sorted(map(redacted, compiled.tags.all()))),
         started_at=report.started_at,
         elapsed_seconds=finished.elapsed_seconds,
         cpu_seconds=None if finished.profile is None else finished.profile.cpu_seconds,
@@ -164,7 +165,7 @@ def job_record(finished: Finished, tenant: str) -> Job:
         overhead=tuple(report.seconds.items()),
         builds=report.builds,
         reads=report.reads,
-        not_reused=tuple((reason.code, reason.text) for reason in report.not_reused),
+        not_reused=tuple((reason.code, redacted(reason.text)) for reason in report.not_reused),
         profile_seconds=None if finished.profile is None else finished.profile.root.inclusive_seconds(),
     )
 

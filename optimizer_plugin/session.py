@@ -25,6 +25,8 @@ from optimizer_plugin.meaning import keeps_meaning
 from optimizer_plugin.policies import Materialize, Policy, WholeResultsOnSight
 from optimizer_plugin.recording import Finished, Recorder
 from optimizer_plugin.templates import Template, Templates
+from optimizer_plugin.verification import Sample
+from optimizer_plugin.verifying import Verifier
 from optimizer_plugin.views.building import Builder, BuildingJob
 from optimizer_plugin.views.offers import decision_policy, offered
 from rewriter import rejections
@@ -65,6 +67,10 @@ class Report:
     profiled: bool = False
     whole: bool = False
     """A view of the whole statement was read."""
+    given: Parameters = None
+    """Parameters as the program gave them, for the original."""
+    sources: tuple[tuple[int, View], ...] = ()
+    """Views that were read, by the ordinal of the subexpression that each took the place of."""
     left_alone: bool = False
     """It was passed on at once: reuse is off, or cannot gain."""
 
@@ -102,6 +108,7 @@ class Session:
     builder: Builder
     recorder: Recorder
     templates: Templates
+    verifier: Verifier
     policy: Policy
     tenant: str
     strict: bool = False
@@ -123,7 +130,7 @@ class Session:
         Raises:
             Exception: only with ``strict``.
         """
-        report = Report(secrets.token_hex(16), text, text, parameters)
+        report = Report(secrets.token_hex(16), text, text, parameters, given=parameters)
         self.last = report
         self.counters.queries += 1
         if self._leave_alone(report):
@@ -222,7 +229,8 @@ class Session:
     ) -> tuple[dict[PreciseSignature, View], dict[NormalizedSignature, Annotation]]:
         """One request for the job (CloudViews 6.1)."""
         found = self.metastore.lookup(self.tenant, template.tags, report.environment)
-        views = {view.precise: view for view in found.views}
+        barred = self.verifier.barred
+        views = {view.precise: view for view in found.views if view.precise not in barred}
         if self.policy.reuse.materialize is Materialize.NEVER:
             return views, {}
         return views, {annotation.normalized: annotation for annotation in found.annotations}
@@ -376,6 +384,7 @@ class Session:
             return
         report.executed = text
         report.reads = tuple(read.view.precise for read in decision.reads)
+        report.sources = tuple((read.ordinal, views[read.view.precise]) for read in decision.reads)
         report.whole = any(read.ordinal == template.compiled.statement for read in decision.reads)
         if template.compiled.has_parameters:
             report.parameters = None
@@ -443,7 +452,7 @@ class Session:
                     self.tenant,
                     signature,
                     ViewState.SUSPECT,
-                    f"a statement that read it failed: {error}"[:500],
+                    f"a statement that read it failed: {type(error).__name__}",
                 )
             except Exception as problem:  # noqa: BLE001 - the boundary that fails open
                 self._failed(report, problem)
@@ -471,6 +480,20 @@ class Session:
         except Exception as error:  # noqa: BLE001 - the boundary that fails open
             self._failed(report, error)
 
+    def _sample(self, report: Report, template: Template) -> Sample:
+        return Sample(
+            text=report.text,
+            executed=report.executed,
+            parameters=report.given,
+            template=template,
+            versions=report.versions,
+            environment=report.environment,
+            reads=report.sources,
+            scan=self.builder.scan,
+            script=self.templates.script,
+            kinds=self.templates.kinds,
+        )
+
     def fetched(self, report: Report, seconds: float) -> None:
         """Rows of a statement that runs while they are fetched took so long to fetch."""
         template = report.template
@@ -494,6 +517,8 @@ class Session:
             known = template.last_seconds is not None
             saved = (template.last_seconds or 0.0) - elapsed_seconds if known else 0.0
             self.counters.saved_seconds += saved
+            if not failed and self.sampling.random() < self.policy.reuse.verify_share:
+                self.verifier.offer(self._sample(report, template))
             self.recorder.note_reads(
                 [
                     ViewRead(

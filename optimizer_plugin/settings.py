@@ -7,14 +7,13 @@ counts as unset.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from platformdirs import PlatformDirs
 
-from optimizer_plugin import policies
+from optimizer_plugin import policies, tenants
 from optimizer_plugin.errors import ConfigurationError
 
 METASTORE_VARIABLE = "RESPOOL_METASTORE"
@@ -28,7 +27,6 @@ STRICT_VARIABLE = "RESPOOL_STRICT"
 DEFAULT_TENANT = "default"
 
 _METASTORE_SCHEMES = ("postgresql", "postgresql+psycopg", "postgres")
-_TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 
@@ -150,12 +148,9 @@ def _metastore(given: _Given | None) -> str | None:
 def _tenant(given: _Given | None) -> str:
     if given is None:
         return DEFAULT_TENANT
-    if _TENANT.fullmatch(given.text):
+    if tenants.is_name(given.text):
         return given.text
-    raise ConfigurationError(
-        f"{given.origin} is {given.text!r}",
-        expected="a letter or digit, then letters, digits, '.', '-' or '_', at most 63 in all",
-    )
+    raise ConfigurationError(f"{given.origin} is {given.text!r}"[:200], expected=tenants.EXPECTED)
 
 
 def _flag(variables: Mapping[str, str], variable: str) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 from xxhash import xxh3_128_hexdigest
 
 from optimizer_plugin.engines.ports import Engine, OutputColumn, Parameters, Profile
+from optimizer_plugin.redaction import redacted
 from optimizer_plugin.views.offers import statement_tag
 from rewriter import rejections
 from signatures.catalog import Catalog
@@ -203,13 +204,13 @@ def _part(subexpression: Subexpression) -> dict[str, Any]:
     return {
         "ordinal": subexpression.ordinal,
         "kind": subexpression.kind,
-        "label": subexpression.label,
+        "label": redacted(subexpression.label),
         "normalized": subexpression.normalized,
         "canonical_digest": xxh3_128_hexdigest(subexpression.canonical.encode()),
-        "tables": subexpression.inputs,
-        "columns": tuple((c.normalized_key, c.expression) for c in subexpression.columns),
+        "tables": tuple(map(redacted, subexpression.inputs)),
+        "columns": tuple((c.normalized_key, c.kept_expression) for c in subexpression.columns),
         "sort_columns": subexpression.properties.sort_columns,
         "contains": tuple(sorted(subexpression.contains)),
         "source_count": subexpression.source_count,
-        "ineligible": tuple((reason.code, reason.text) for reason in subexpression.ineligible),
+        "ineligible": tuple((reason.code, redacted(reason.text)) for reason in subexpression.ineligible),
     }

@@ -30,7 +30,9 @@ def different_plan() -> Reason:
 def missing_columns(keys: frozenset[str]) -> Reason:
     """REUSE-303."""
     return Reason(
-        code="REUSE-303", text=f"the view lacks {len(keys)} needed columns: {', '.join(sorted(keys))}"
+        code="REUSE-303",
+        text=f"the view lacks {len(keys)} needed columns",
+        detail=", ".join(sorted(keys)),
     )
 
 
@@ -122,9 +124,9 @@ def types_not_kept(type_name: str) -> Reason:
     return Reason(code="REUSE-114", text=f"values of type {type_name} do not survive a view exactly")
 
 
-def spool_failed(message: str) -> Reason:
-    """REUSE-506."""
-    return Reason(code="REUSE-506", text=f"writing the view failed: {message}")
+def spool_failed(error: str, message: str) -> Reason:
+    """REUSE-506: the error's name, and its message, which may hold values."""
+    return Reason(code="REUSE-506", text=f"writing the view failed: {error}", detail=message)
 
 
 def inputs_changed_meanwhile() -> Reason:

@@ -161,6 +161,14 @@ def _absent(ordinal: int, reason: Reason) -> Subexpression:
     )
 
 
+def text_without_literals(text: str, dialect: str) -> str:
+    """A statement's words with placeholders for its literals; empty where it can't be read."""
+    try:
+        return template_of(tokens_of(text, dialect)).text
+    except NotUnderstood:
+        return ""
+
+
 def _nothing(
     text: str, template: Template, reason: Reason, script: str, *, is_query: bool = True
 ) -> CompiledStatement:

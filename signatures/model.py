@@ -63,9 +63,12 @@ class Reason:
 
     code: str
     text: str
+    """Without any value of the statement or of its rows, since it is kept in the history."""
+    detail: str = ""
+    """What may hold values: shown to the program, never kept."""
 
     def __str__(self) -> str:
-        return f"{self.code}: {self.text}"
+        return f"{self.code}: {self.text}: {self.detail}" if self.detail else f"{self.code}: {self.text}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +84,14 @@ class NeededColumn:
     key: str
     normalized_key: str = ""
     expression: str = ""
+
+    @property
+    def kept_expression(self) -> str:
+        """The expression as it may be kept for other statements; empty where it holds a literal.
+
+        Such a one would be of no use to them: their key of the column has their own literal in it.
+        """
+        return self.expression if self.key == self.normalized_key else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

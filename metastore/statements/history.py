@@ -113,9 +113,14 @@ def occurrences(
 def forget(connection: Connection, tenant: str, before: datetime) -> int:
     """Delete old jobs; the foreign key takes their occurrences along."""
     removed = connection.execute(delete(_jobs).where(_jobs.c.tenant == tenant, _jobs.c.started_at < before))
-    connection.execute(_NOBODY_RECORDS)
+    keep_recorders_out(connection)
     connection.execute(_FORGET_SHARED, {"tenant": tenant})
     return removed.rowcount
+
+
+def keep_recorders_out(connection: Connection) -> None:
+    """Until the transaction ends, no batch of history adds to statements that are being deleted."""
+    connection.execute(_NOBODY_RECORDS)
 
 
 def apply_policy(connection: Connection, tenant: str, body: str, author: str, comment: str) -> PolicyVersion:

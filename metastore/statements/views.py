@@ -131,10 +131,14 @@ def publish(connection: Connection, view: View, tags: frozenset[str], holder: st
 def set_state(
     connection: Connection, tenant: str, precise: PreciseSignature, state: ViewState, reason: str
 ) -> bool:
-    """Change state and reason."""
+    """Change state and reason, but for what is quarantined."""
     changed = connection.execute(
         update(_views)
-        .where(_views.c.tenant == tenant, _views.c.precise == precise)
+        .where(
+            _views.c.tenant == tenant,
+            _views.c.precise == precise,
+            _views.c.state != ViewState.QUARANTINED.value,
+        )
         .values(state=state.value, state_reason=reason)
     )
     if changed.rowcount:

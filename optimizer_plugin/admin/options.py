@@ -80,7 +80,8 @@ def with_common_options(function: Callable[..., None]) -> Callable[..., None]:
         found = options(cast(typer.Context, given["context"]))
         for name in _COMMON:
             value = given.pop(name)
-            if value:
+            # An empty text is a mistake to be told of: it must not mean the default tenant.
+            if value is not None and value is not False:
                 setattr(found, name, value)
         function(**given)
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from metastore.ports import Metastore
-from metastore.records import View
+from metastore.records import Reproduction, View
+from optimizer_plugin.admin.lineage import named_by
 from optimizer_plugin.errors import ConfigurationError
 from optimizer_plugin.views.store import Store
 from signatures.model import PreciseSignature
@@ -30,31 +30,23 @@ class Purged:
         views: Views whose metadata and files went.
         outside: Paths of those among them that lie outside this store: their files are left.
         debris: Directories that no view named.
+        reproductions: What verification had found about views that went.
     """
 
     views: tuple[View, ...] = ()
     outside: tuple[str, ...] = ()
     debris: tuple[Path, ...] = ()
+    reproductions: tuple[Reproduction, ...] = ()
 
     @property
     def size_bytes(self) -> int:
         """Bytes of the views."""
         return sum(view.size_bytes for view in self.views)
 
-
-def tables_of(view: View) -> tuple[str, ...]:
-    """The inputs of a view as people call them: ``schema.name`` of a table, the glob of files."""
-    return tuple(readable(identity) for identity, _ in view.inputs)
-
-
-def readable(identity: str) -> str:
-    """An input as people call it."""
-    return identity.rpartition("#")[2] or identity
-
-
-def over_table(views: Iterable[View], pattern: str) -> tuple[View, ...]:
-    """Views that read a table: ``orders``, ``main.orders``, ``main.o*``. Letter case does not matter."""
-    return tuple(view for view in views if any(_names(pattern, table) for table in tables_of(view)))
+    @property
+    def rows(self) -> int:
+        """Rows of the views."""
+        return sum(view.rows for view in self.views)
 
 
 def with_prefix(views: Iterable[View], prefixes: Iterable[str]) -> tuple[View, ...]:
@@ -120,17 +112,26 @@ def purge(metastore: Metastore, store: Store, chosen: Iterable[View], *, dry_run
         MetastoreError: where the metastore does not answer.
     """
     views = tuple(chosen)
+    settled = settled_by(metastore, store.tenant, views)
     if not dry_run:
         views = metastore.delete_views(store.tenant, [view.precise for view in views]) if views else ()
+        metastore.delete_reproductions(store.tenant, [each.reproduction_id for each in settled])
         store.remove(view.path for view in views)
     debris = find_debris(metastore, store)
     return Purged(
         views=views,
         outside=tuple(view.path for view in views if store.base not in Path(view.path).parents),
         debris=debris if dry_run else remove_debris(metastore, store, debris),
+        reproductions=settled,
     )
 
 
-def _names(pattern: str, table: str) -> bool:
-    wanted, name = pattern.lower(), table.lower()
-    return fnmatchcase(name, wanted) or ("." not in wanted and fnmatchcase(name.rpartition(".")[2], wanted))
+def settled_by(metastore: Metastore, tenant: str, going: Iterable[View]) -> tuple[Reproduction, ...]:
+    """Reproductions of which no view is left once these have gone: a person has decided about them."""
+    gone = {view.precise for view in going}
+    return tuple(each for each in metastore.reproductions(tenant) if gone and gone.issuperset(each.views))
+
+
+def mentioned(metastore: Metastore, tenant: str, pattern: str) -> tuple[str, ...]:
+    """Inputs in a tenant's history that somebody means by a name."""
+    return tuple(each for each in metastore.known_inputs(tenant) if named_by(pattern, each))

@@ -10,9 +10,9 @@ import typer
 
 from optimizer_plugin import reports
 from optimizer_plugin.admin.analysis import parse_moment
+from optimizer_plugin.admin.lineage import readable
 from optimizer_plugin.admin.options import JsonOption, opened, options
 from optimizer_plugin.admin.printing import counted, moment, print_json, print_table, say, size
-from optimizer_plugin.admin.purging import readable
 from optimizer_plugin.reports import TenantReport
 
 DEFAULT_HOURS = 168.0

@@ -231,7 +231,7 @@ def _measured(shared: Shared, spooled: Spooled, saved: dict[str, float], build_s
     columns: dict[str, str] = {}
     tags: set[str] = set()
     for place in shared.places:
-        columns |= {c.normalized_key: c.expression for c in place.subexpression.columns}
+        columns |= {c.normalized_key: c.kept_expression for c in place.subexpression.columns}
         tags |= place.template.compiled.tags.all()
     longest = max((t.last_seconds or 0.0) for t in shared.templates)
     return Candidate(

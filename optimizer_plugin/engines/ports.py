@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from metastore.records import Difference
 from signatures.catalog import Catalog
 from signatures.model import InputIdentity, InputVersion
 
@@ -107,6 +108,53 @@ class Moment:
     evidence: object
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """What became of comparing an original with a statement in its place; None where nothing differs.
+
+    Rows are counted with their repetitions. Of those that one side has alone there are a few digests.
+    """
+
+    difference: Difference | None
+    original_rows: int
+    rewritten_rows: int
+    missing_rows: int = 0
+    surplus_rows: int = 0
+    missing: tuple[str, ...] = ()
+    surplus: tuple[str, ...] = ()
+
+
+class Checker(Protocol):
+    """A connection of our own beside the user's, to run statements again and compare them."""
+
+    @property
+    def engine(self) -> Engine:
+        """The engine of this connection."""
+        ...
+
+    @property
+    def release(self) -> str:
+        """The engine's exact release."""
+        ...
+
+    def compare(self, original: str, other: str, parameters: Parameters, order: Sequence[int]) -> Comparison:
+        """Compare two statements as multisets of rows, floating-point numbers at 1e-9 relative.
+
+        ``parameters`` are the original's. ``order`` has the places of those output columns by which the rows
+        are sorted; their sequence has to be the same. Raises the engine's own errors, and any other where
+        nobody can tell.
+        """
+        ...
+
+    def interrupt(self) -> None:
+        """End what runs now; may be called by another thread."""
+        ...
+
+    def close(self) -> None:
+        """Give the connection back."""
+        ...
+
+
 class Engine(Protocol):
     """One wrapped connection, as the session sees it. Methods raise the engine's own errors."""
 
@@ -153,4 +201,8 @@ class Engine(Protocol):
 
     def profile(self, sql: str) -> Profile:
         """Run a SELECT to its end with profiling on, discard its rows, return what was measured."""
+        ...
+
+    def checker(self) -> Checker:
+        """A connection of our own to the same data; what it runs counts as ours."""
         ...

@@ -19,6 +19,7 @@ from metastore.ports import Metastore
 from metastore.records import Annotation, Publication, PublicationOutcome, View
 from optimizer_plugin.engines.ports import Engine, Parameters, Spooled, SpoolRequest, StoredColumn
 from optimizer_plugin.policies import Policy
+from optimizer_plugin.private_files import make_directories
 from optimizer_plugin.templates import Template, Versions
 from optimizer_plugin.views.offers import statement_tag
 from optimizer_plugin.views.store import Store
@@ -85,7 +86,7 @@ class Builder:
         except Exception as error:  # noqa: BLE001 - whatever it is, the statement runs without the view
             shutil.rmtree(directory, ignore_errors=True)
             lines = str(error).splitlines()
-            refusal = rejections.spool_failed(lines[0] if lines else type(error).__name__)
+            refusal = rejections.spool_failed(type(error).__name__, lines[0] if lines else "")
         self.metastore.release_lease(self.tenant, precise, job.job_id)
         return refusal
 
@@ -105,7 +106,7 @@ class Builder:
         refused = self.engine.can_spool(outputs)
         if refused is not None:
             return rejections.types_not_kept(refused)
-        directory.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_directories(directory.parent)
         ordered = isinstance(compiled.definitions[build.ordinal].plan, Sort) or (
             whole and subexpression.same_text_only
         )

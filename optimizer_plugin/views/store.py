@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from optimizer_plugin.errors import StoreUnwritableError
+from optimizer_plugin.private_files import make_directories
+from optimizer_plugin.tenants import directory_name
 from signatures.model import PreciseSignature
 
 TEMPORARY_PREFIX = ".writing-"
@@ -34,7 +36,7 @@ class Store:
             StoreUnwritableError: where it can't be made or written to.
         """
         try:
-            self.base.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_directories(self.base)
             probe = self.base / f"{TEMPORARY_PREFIX}{os.getpid()}"
             probe.touch(mode=0o600)
             probe.unlink()
@@ -44,8 +46,12 @@ class Store:
 
     @property
     def base(self) -> Path:
-        """The tenant's own part of the store."""
-        return self.root / self.tenant
+        """The tenant's own part of the store.
+
+        Raises:
+            ConfigurationError: where no tenant may be called so.
+        """
+        return self.root / directory_name(self.tenant)
 
     def directory(self, precise: PreciseSignature, producer: str) -> Path:
         """The directory of a view."""

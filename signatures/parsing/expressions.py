@@ -321,7 +321,7 @@ def _literal(node: exp.Literal) -> Expression:
         return Literal("decimal", text)
     if re.fullmatch(r"[\d.]+[eE][+-]?\d+", text):
         return Literal("double", text)
-    raise NotUnderstood(f"number {text}")
+    raise NotUnderstood("a number in an unknown form")
 
 
 def contains(expression: Expression, test: Callable[[Expression], bool]) -> bool:

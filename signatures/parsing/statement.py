@@ -55,15 +55,16 @@ def tokens_of(text: str, dialect: str) -> list[Token]:
     """
     try:
         tokens = list(Dialect.get_or_raise(dialect).tokenize(text))
-    except SqlglotError as error:
-        raise NotUnderstood(f"text that cannot be read: {error}") from None
+    except SqlglotError:
+        # Without its message, which repeats the text with its literals.
+        raise NotUnderstood("text that cannot be read") from None
     for token, following in pairwise(tokens):
         if (
             token.token_type in _NUMBERS
             and following.start == token.end + 1
             and (following.token_type in _NAMES or text[following.start].isalpha())
         ):
-            raise NotUnderstood(f"number {token.text}{following.text}")
+            raise NotUnderstood("a number that runs into a name")
     return tokens
 
 
@@ -133,7 +134,8 @@ def _check_complete(tree: exp.Expr, tokens: list[Token]) -> None:
                 break
         else:
             if token.token_type == TokenType.VAR or not _take_words(text, leaves):
-                raise NotUnderstood(f"{token.text!r}, which the parser left out")
+                found = repr(token.text) if token.token_type in _NAMES else "a literal"
+                raise NotUnderstood(f"{found}, which the parser left out")
 
 
 def _is_length(tokens: list[Token], place: int) -> bool:

@@ -107,6 +107,29 @@ def upgrade() -> None:
         schema="respool",
     )
     op.create_table(
+        "reproductions",
+        sa.Column("tenant", sa.Text(), nullable=False),
+        sa.Column("reproduction_id", sa.Text(), nullable=False),
+        sa.Column("found_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("engine", sa.Text(), nullable=False),
+        sa.Column("environment", sa.Text(), nullable=False),
+        sa.Column("template", sa.Text(), nullable=False),
+        sa.Column("template_text", sa.Text(), nullable=False),
+        sa.Column("rewritten_text", sa.Text(), nullable=False),
+        sa.Column("inputs", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("views", postgresql.ARRAY(sa.Text()), nullable=False),
+        sa.Column("normalized", postgresql.ARRAY(sa.Text()), nullable=False),
+        sa.Column("views_wrong", sa.Boolean(), nullable=False),
+        sa.Column("difference", sa.Text(), nullable=False),
+        sa.Column("original_rows", sa.BigInteger(), nullable=False),
+        sa.Column("rewritten_rows", sa.BigInteger(), nullable=False),
+        sa.Column("missing_rows", sa.BigInteger(), nullable=False),
+        sa.Column("surplus_rows", sa.BigInteger(), nullable=False),
+        sa.Column("digests", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "reproduction_id", name=op.f("pk_reproductions")),
+        schema="respool",
+    )
+    op.create_table(
         "subexpressions",
         sa.Column("tenant", sa.Text(), nullable=False),
         sa.Column("statement", sa.Text(), nullable=False),
@@ -184,5 +207,14 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Drop everything but the schema itself, which holds Alembic's own table."""
     history = ("occurrences", "subexpressions", "jobs")
-    for table in (*history, "views", "leases", "annotations", "policies", "analyses", "tenants"):
+    for table in (
+        *history,
+        "views",
+        "reproductions",
+        "leases",
+        "annotations",
+        "policies",
+        "analyses",
+        "tenants",
+    ):
         op.drop_table(table, schema="respool")

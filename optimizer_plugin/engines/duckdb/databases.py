@@ -114,7 +114,8 @@ class AttachedDatabases:
         if name == "temp":
             return f"temp:{self._session}"
         if kind != "duckdb":
-            return f"{kind}:{real or path or name}"
+            # The address of what is attached over the network may hold a password.
+            return f"{kind}:{real if real is not None and Path(real).exists() else name}"
         return real or f"memory:{self._instance}:{_part(name)}"
 
 

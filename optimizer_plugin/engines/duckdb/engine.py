@@ -14,6 +14,7 @@ import duckdb
 from optimizer_plugin.engines.duckdb import spooling
 from optimizer_plugin.engines.duckdb.activity import ONE, InstanceActivity, Member, Sighting, Ticks
 from optimizer_plugin.engines.duckdb.catalog_reader import CatalogReader
+from optimizer_plugin.engines.duckdb.checking import DuckDBChecker
 from optimizer_plugin.engines.duckdb.databases import Database
 from optimizer_plugin.engines.duckdb.instances import PROCESS_INSTANCES, Instances
 from optimizer_plugin.engines.duckdb.profiles import parse_profile
@@ -348,9 +349,14 @@ class DuckDBEngine:
         rows = self._run(f"EXPLAIN (ANALYZE, FORMAT json) {text}")
         return parse_profile(str(rows[0][1]))
 
-    def run_own(self, sql: str) -> list[tuple[object, ...]]:
+    def run_own(self, sql: str, parameters: Parameters = None) -> list[tuple[object, ...]]:
         """Run a statement that the user did not write; it is accounted for as ours."""
-        return self._run(sql)
+        return self._run(sql, parameters)
+
+    def checker(self) -> DuckDBChecker:
+        """A cursor of our own beside the connection."""
+        cursor = self._connection.cursor()
+        return DuckDBChecker(self.for_cursor(cursor), cursor)
 
     def _preserves_order(self) -> bool:
         return "preserve_insertion_order='true'" in self._settings_line()
@@ -369,7 +375,7 @@ class DuckDBEngine:
         named = [(column, column.stored_name) for column in columns]
         scan = spooling.scan_statement(staging, named, by_row_number=False)
         spooling.check_types(columns, self.describe(scan))
-        file = str(staging / spooling.PART)
+        file = spooling.one_file(staging / spooling.PART)
         found = self._activity.rows("SELECT num_rows FROM parquet_file_metadata(?)", [file])[0][0]
         if found != rows:
             raise SpoolError(f"the file holds {found} rows", expected=f"{rows} as written")

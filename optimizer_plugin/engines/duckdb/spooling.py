@@ -9,6 +9,7 @@ Source: CloudViews, section 6.2 (materialization as part of query processing).
 
 from __future__ import annotations
 
+import re
 import secrets
 import shutil
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,7 @@ import xxhash
 from optimizer_plugin.engines.duckdb.types import Codec, codec
 from optimizer_plugin.engines.ports import OutputColumn, SpoolRequest, StoredColumn
 from optimizer_plugin.errors import SpoolError
+from optimizer_plugin.private_files import make_directories
 
 PART = "part-0.parquet"
 ROW_GROUP_ROWS = 122_880
@@ -71,7 +73,8 @@ def scan_statement(
     values = ", ".join(
         f"{_codec(column).read(column.stored_name)} AS {quoted(name)}" for column, name in columns
     )
-    source = literal(str(directory / PART))
+    # A directory of the store may be called c0=7, which is no value of the column c0.
+    source = f"{literal(one_file(directory / PART))}, hive_partitioning = false"
     if by_row_number:
         return f"SELECT {values} FROM read_parquet({source}, file_row_number = true) ORDER BY file_row_number"
     return f"SELECT {values} FROM read_parquet({source})"
@@ -90,7 +93,7 @@ def staged(directory: Path) -> Iterator[Path]:
         raise SpoolError(f"found a view in {directory}", expected="a directory that does not exist yet")
     staging = directory.with_name(f".{directory.name}.{secrets.token_hex(8)}.partial")
     try:
-        directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directories(directory.parent)
         staging.mkdir(mode=0o700)
         yield staging
         staging.rename(directory)
@@ -135,6 +138,11 @@ def single_statement(sql: str, connection: duckdb.DuckDBPyConnection) -> str:
     encoded = sql.encode()  # offsets of tokens count bytes
     end = next((start for start, _ in duckdb.tokenize(sql) if encoded[start : start + 1] == b";"), None)
     return encoded[:end].decode()
+
+
+def one_file(path: Path) -> str:
+    """A path for functions that take patterns, so that ``*``, ``?`` and ``[`` in it are themselves."""
+    return re.sub(r"[*?[]", r"[\g<0>]", str(path))
 
 
 def quoted(name: str) -> str:
