@@ -177,10 +177,16 @@ def test_a_forked_child_asks(metastore: PostgresMetastore, others: Database, ask
     assert status == 0
 
 
+def listening() -> set[threading.Thread]:
+    """Threads that listen, those of other tests' servers too."""
+    return {thread for thread in threading.enumerate() if thread.name == "respool-listener"}
+
+
 def test_the_last_user_ends_the_thread(url: str) -> None:
     """Nothing of it is left when the metastore is closed."""
+    before = listening()
     opened = PostgresMetastore(Database(make_url(url)))
     opened.lookup("team", TAGS, "duckdb 1")
-    assert "respool-listener" in {thread.name for thread in threading.enumerate()}
+    assert len(listening() - before) == 1
     opened.close()
-    assert "respool-listener" not in {thread.name for thread in threading.enumerate()}
+    assert listening() == before
