@@ -92,7 +92,7 @@ def reproduction(sample: Sample, verdict: Verdict, tenant: str, checker: Checker
         environment=sample.environment,
         template=compiled.template,
         template_text=compiled.template_text,
-        rewritten_text=text_without_literals(sample.executed, checker.engine.dialect),
+        rewritten_text=text_without_literals(sample.executed, sample.text, checker.engine.dialect),
         inputs=_known(sample.versions),
         views=tuple(view.precise for view in verdict.blamed),
         normalized=tuple(view.normalized for view in verdict.blamed),

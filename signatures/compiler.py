@@ -161,10 +161,14 @@ def _absent(ordinal: int, reason: Reason) -> Subexpression:
     )
 
 
-def text_without_literals(text: str, dialect: str) -> str:
-    """A statement's words with placeholders for its literals; empty where it can't be read."""
+def text_without_literals(edited: str, original: str, dialect: str) -> str:
+    """The words of an edited statement without literals, nor names that the original does not have.
+
+    Empty where it can't be read.
+    """
     try:
-        return template_of(tokens_of(text, dialect)).text
+        names = {token.text for token in tokens_of(original, dialect)}
+        return template_of(tokens_of(edited, dialect), known_names=names).text
     except NotUnderstood:
         return ""
 

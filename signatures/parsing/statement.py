@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -68,8 +69,12 @@ def tokens_of(text: str, dialect: str) -> list[Token]:
     return tokens
 
 
-def template_of(tokens: list[Token]) -> Template:
-    """The template of a statement; literals are replaced by placeholders of their kind."""
+def template_of(tokens: list[Token], *, known_names: Collection[str] | None = None) -> Template:
+    """The template of a statement; literals are replaced by placeholders of their kind.
+
+    So are quoted names that are not among the known ones, where those are given: an engine calls a column
+    ``(price * 1.19)``, literal and all.
+    """
     parts, literals = [], []
     for token in tokens:
         if token.token_type in _NUMBERS:
@@ -78,6 +83,12 @@ def template_of(tokens: list[Token]) -> Template:
         elif token.token_type in _STRINGS:
             parts.append("?s")
             literals.append(token.text)
+        elif (
+            token.token_type == TokenType.IDENTIFIER
+            and known_names is not None
+            and token.text not in known_names
+        ):
+            parts.append("?i")
         elif token.token_type == TokenType.IDENTIFIER:
             parts.append('"' + token.text + '"')
         else:
