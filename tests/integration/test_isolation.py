@@ -331,14 +331,14 @@ class TestSecrets:
                     connection.execute(sql).fetchall()
                 except duckdb.Error:
                     assert sql in FAILING or CANARY in sql
+                assert connection.reuse.wait_for_verification()
             connection.execute("SELECT id FROM orders WHERE b = ?", [CANARY]).fetchall()
             connection.execute("SELECT id FROM orders WHERE b = $x", {"x": CANARY}).fetchall()
-            assert connection.reuse.wait_for_verification()
 
         run()
         session = connection.reuse.session
         views = session.metastore.views(tenant)
-        spoil(tuple(each for each in views if each.rows > 100), "* REPLACE (NULL AS c0)")
+        spoil(tuple(each for each in views if each.rows > 100), "*", "LIMIT 3")
         run()
         assert session.metastore.reproductions(tenant)
         for each in session.metastore.views(tenant):
