@@ -102,7 +102,7 @@ class PostgresMetastore:
 
     def quarantine(self, views: Sequence[View], reason: str, reproduction: Reproduction) -> None:
         """Bar views and keep the reproduction."""
-        with self._database.keeping() as connection:
+        with self._changing(reproduction.tenant), self._database.keeping() as connection:
             reproductions.quarantine(connection, views, reason, reproduction)
 
     def reproductions(self, tenant: str) -> tuple[Reproduction, ...]:
@@ -196,7 +196,7 @@ class PostgresMetastore:
 
     def forget_inputs(self, tenant: str, inputs: Iterable[str]) -> int:
         """Delete what mentions the inputs."""
-        with self._database.working_long() as connection:
+        with self._changing(tenant), self._database.working_long() as connection:
             return forgetting.forget_inputs(connection, tenant, list(inputs))
 
     def apply_policy(self, tenant: str, body: str, author: str, comment: str) -> PolicyVersion:
