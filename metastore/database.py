@@ -69,6 +69,7 @@ class Database:
         self._prepared = threading.Event()
         self._preparing = threading.RLock()
         self._revive = revive
+        self._reviving: threading.Thread | None = None
         self._down_until: float | None = None
         self._pause = RETRY_AFTER_SECONDS
         self._engine = create_engine(
@@ -183,8 +184,9 @@ class Database:
         if self._down_until is not None:
             self._pause = min(2 * self._pause, LONGEST_RETRY_SECONDS)
         self._down_until = self._clock() + self._pause
-        if self._revive is not None:
-            threading.Thread(target=self._revive, name="respool-revive", daemon=True).start()
+        if self._revive is not None and (self._reviving is None or not self._reviving.is_alive()):
+            self._reviving = threading.Thread(target=self._revive, name="respool-revive", daemon=True)
+            self._reviving.start()
 
     def _in_our_words(self, error: DBAPIError | DisconnectionError) -> MetastoreError:
         cause = getattr(error, "orig", None)

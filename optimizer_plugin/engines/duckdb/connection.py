@@ -251,6 +251,9 @@ class ReuseConnection:
             else:
                 _call_from(frame, target, given)
         except BaseException as error:
+            if isinstance(error, RuntimeError):
+                # Ctrl-C. DuckDB 1.5 may leave the statement running, and the next one hangs on it.
+                self._plain.interrupt()
             self._engine.observe_after(statements, error=error)
             raise
         self._engine.observe_after(statements)
