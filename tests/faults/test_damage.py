@@ -45,7 +45,7 @@ def replace(file: Path) -> None:
 
 @pytest.mark.parametrize("damage", [flip_a_bit, truncate, empty, replace])
 def test_damaged_file(shop: SharedShop, damage: object) -> None:
-    """The digest tells before a row is read, in the running process and in others; --repair removes the view."""
+    """The digest tells before a row is read, in this process and in others; --repair removes the view."""
     assert callable(damage)
     connection = shop.wrap(strict=True)
     rows_of(connection, TOTALS)

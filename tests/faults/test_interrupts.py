@@ -70,7 +70,7 @@ connection.close()
 
 @pytest.mark.parametrize("where", ["spool", "statement"])
 def test_ctrl_c(shop: SharedShop, where: str) -> None:
-    """It stops the statement as it does without reuse, also while a view is built; the connection lives on."""
+    """It stops the statement as without reuse, also while a view is built; the connection lives on."""
     process = python(CTRL_C, where, shop.url, str(shop.directory), shop.tenant, ENDLESS)
     try:
         out, _ = process.communicate(timeout=60)

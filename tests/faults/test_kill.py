@@ -113,7 +113,7 @@ def test_killed_after_publication(shop: SharedShop) -> None:
 
 
 def test_killed_in_a_purge(shop: SharedShop) -> None:
-    """Between row and files: no job finds the view any more, and its files are debris that the doctor removes."""
+    """Between row and files: no job finds the view any more, and the doctor removes its files as debris."""
     connection = shop.wrap(strict=True)
     rows_of(connection, TOTALS)
     die_at("purge", shop)

@@ -202,13 +202,16 @@ def test_embedded_server_is_killed(shop: SharedShop, soon: None) -> None:
 
     def answers() -> bool:
         try:
-            return len(metastore.views(place.tenant)) == 1
+            metastore.views(place.tenant)
         except MetastoreError:
             return False
+        return True
 
     wait_until(answers)
     wait_until(lambda: reads(connection, place, TOTALS))
     connection.close()
+    # The last commits before a crash may be gone: a view is then built again, and its first files are debris.
+    assert place.doctor(repair=True).healthy
     metastore.close()
     wait_until(lambda: not threads_of_ours())
     atexit.register(shutil.rmtree, data, ignore_errors=True)

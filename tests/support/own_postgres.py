@@ -1,4 +1,4 @@
-"""A Postgres server of a test's own, from the embedded distribution's programs: to stop, freeze and encrypt."""
+"""A Postgres server of a test's own: to stop, to freeze, and to reach over TCP with password and TLS."""
 
 from __future__ import annotations
 
@@ -94,8 +94,10 @@ def own_postgres(*, tls: bool = False) -> Iterator[OwnPostgres]:
     server = OwnPostgres(data, _free_port(), programs)
     try:
         _run(
-            [str(programs / "initdb"), "-D", str(data), "-U", "ada", "--auth=scram-sha-256", "--no-sync"]
-            + ["--pwfile", str(secret)]
+            [
+                *(str(programs / "initdb"), "-D", str(data), "-U", "ada", "--no-sync"),
+                *("--auth=scram-sha-256", "--pwfile", str(secret)),
+            ]
         )
         if tls:
             _make_certificate(data)
@@ -110,9 +112,11 @@ def own_postgres(*, tls: bool = False) -> Iterator[OwnPostgres]:
 def _make_certificate(data: Path) -> None:
     key, certificate = data / "server.key", data / "server.crt"
     subprocess.run(
-        ["openssl", "req", "-new", "-x509", "-days", "2", "-nodes", "-subj", "/CN=localhost"]
-        + ["-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"]
-        + ["-keyout", str(key), "-out", str(certificate)],
+        [
+            *("openssl", "req", "-new", "-x509", "-days", "2", "-nodes", "-subj", "/CN=localhost"),
+            *("-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"),
+            *("-keyout", str(key), "-out", str(certificate)),
+        ],
         check=True,
         capture_output=True,
     )

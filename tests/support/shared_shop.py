@@ -1,4 +1,4 @@
-"""Data in Parquet files that any number of processes read, and wrapped connections that share what they build."""
+"""Data in Parquet files that many processes read, and wrapped connections that share what they build."""
 
 from __future__ import annotations
 
