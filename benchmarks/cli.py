@@ -5,9 +5,11 @@ Exit codes: 0 everything measured and every result right; 1 a result differs; 2 
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +24,7 @@ from benchmarks.protocols import planned_steps, run_protocol
 from benchmarks.report.document import check_output, write_report
 from benchmarks.results import EngineName, Protocol, RunSettings
 from benchmarks.reuse import Backend, Plain
+from benchmarks.soak.running import SoakSettings, run_soak
 from benchmarks.tpcds.data import cache_directory, export_parquet, prepare
 from benchmarks.tpcds.queries import parse_selection
 from benchmarks.wrapped import Respool
@@ -81,6 +84,30 @@ def tpcds(
         return
     backend = Plain() if baseline else Respool(directory / METASTORE_DIRECTORY)
     if not measure(settings, directory, output, backend, console):
+        raise typer.Exit(EXIT_DIFFERENCE)
+
+
+@app.command()
+def soak(
+    processes: Annotated[int, typer.Option(min=1, help="Processes that share a metastore and a store.")] = 8,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of each, with a cursor each.")] = 4,
+    seconds: Annotated[float, typer.Option(min=1.0, help="How long they run.")] = 120.0,
+    statements: Annotated[int, typer.Option(min=1, help="Recurring statements.")] = 200,
+    write_seconds: Annotated[float, typer.Option(min=0.1, help="Seconds between two versions.")] = 5.0,
+    output: Annotated[Path, typer.Option(help="File of the figures.")] = Path("soak.json"),
+) -> None:
+    """Run recurring statements in many processes beside a writer, and check every result."""
+    settings = SoakSettings(
+        processes=processes,
+        threads=threads,
+        seconds=seconds,
+        statements=statements,
+        write_seconds=write_seconds,
+    )
+    figures = run_soak(settings)
+    output.write_text(json.dumps(asdict(figures), indent=2) + "\n")
+    typer.echo(str(figures))
+    if not figures.passed:
         raise typer.Exit(EXIT_DIFFERENCE)
 
 

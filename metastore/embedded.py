@@ -99,7 +99,11 @@ def _forget_dead_server(directory: Path) -> None:
     taken for a running server.
     """
     file = directory / "postmaster.pid"
-    if file.exists() and not _is_postgres(file.read_text().splitlines()):
+    lines = file.read_text().splitlines() if file.exists() else []
+    if file.exists() and not _is_postgres(lines):
+        if len(lines) >= _PID_FILE_LINES:
+            # The socket has a lock file with the same number in it.
+            (Path(lines[4]) / f".s.PGSQL.{lines[3]}.lock").unlink(missing_ok=True)
         file.unlink()
 
 
@@ -110,7 +114,12 @@ def _is_postgres(pid_file: list[str]) -> bool:
         # A server that is about to start, or one that died doing so.
         return bool(pid_file) and process_is_running(int(pid_file[0]))
     process = PostmasterInfo(pid_file).process
-    return process is not None and str(process.name()).startswith("postgres")
+    # In a container without an init process nobody ever collects a killed server: it stays as a zombie.
+    return (
+        process is not None
+        and str(process.status()) != "zombie"
+        and str(process.name()).startswith("postgres")
+    )
 
 
 def _forget_dead_processes(server: PostgresServer) -> None:

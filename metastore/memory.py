@@ -12,6 +12,7 @@ from metastore.memory_overlaps import mine
 from metastore.records import (
     Analysis,
     Annotation,
+    BuildInProgress,
     Job,
     Lease,
     Lookup,
@@ -124,10 +125,36 @@ class MemoryMetastore:
             running = [it for it in self._leases.values() if it.tenant == tenant and it.expires_at > now]
         return tuple(sorted(running, key=lambda it: (it.acquired_at, it.precise)))
 
-    def publish(self, view: View, tags: frozenset[str], holder: str) -> Publication:
+    def build_in_progress(self, tenant: str, precise: PreciseSignature) -> BuildInProgress | None:
+        """The build of a view that runs now."""
+        with self._lock:
+            now, lease = self._now(), self._leases.get((tenant, precise))
+        if lease is None or lease.expires_at <= now:
+            return None
+        return BuildInProgress(
+            holder=lease.holder,
+            elapsed_seconds=(now - lease.acquired_at).total_seconds(),
+            remaining_seconds=(lease.expires_at - now).total_seconds(),
+        )
+
+    def remove_dead_leases(self, tenant: str, dead_seconds: float) -> tuple[Lease, ...]:
+        """Remove leases that ran out so long ago."""
+        with self._lock:
+            since = self._now() - timedelta(seconds=dead_seconds)
+            dead = [it for it in self._leases.values() if it.tenant == tenant and it.expires_at <= since]
+            for lease in dead:
+                del self._leases[tenant, lease.precise]
+        return tuple(dead)
+
+    def publish(
+        self, view: View, tags: frozenset[str], holder: str, lifetime: timedelta | None = None
+    ) -> Publication:
         """Make a view visible and release its lease."""
         key = _key(view)
         with self._lock:
+            if lifetime is not None:
+                now = self._now()
+                view = replace(view, created_at=now, expires_at=now + lifetime)
             standing = self._standing(key)
             lease = self._leases.get(key)
             if lease is not None and lease.holder != holder:

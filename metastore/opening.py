@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +13,7 @@ from sqlalchemy.exc import ArgumentError
 
 from metastore.database import Database
 from metastore.embedded import embedded_url
-from metastore.errors import BadUrl
+from metastore.errors import BadUrl, MetastoreError
 from metastore.memory import MemoryMetastore
 from metastore.ports import Metastore
 from metastore.postgres import PostgresMetastore
@@ -47,13 +49,32 @@ def open_metastore(url: str | None, *, data_directory: Path) -> Metastore:
     """
     if url == MEMORY_URL:
         return MemoryMetastore()
-    database = Database(_parse(embedded_url(data_directory) if url is None else url))
+    if url is None:
+        # Whoever killed the embedded server did not mean to end reuse: it is started again.
+        address, revive = embedded_url(data_directory), partial(_started_again, data_directory)
+        database = Database(_parse(address), revive=revive)
+    else:
+        database = Database(_parse(url))
     try:
         ensure_schema(database)
     except BaseException:
         database.close()
         raise
     return PostgresMetastore(database)
+
+
+def metastore_to_come(url: str) -> Metastore:
+    """The metastore of a server that does not answer yet: calls fail until it does, and then work.
+
+    Raises:
+        BadUrl: the URL names none.
+    """
+    return PostgresMetastore(Database(_parse(url), prepare=ensure_schema))
+
+
+def _started_again(data_directory: Path) -> None:
+    with suppress(MetastoreError):  # the next failed call tries again
+        embedded_url(data_directory)
 
 
 def _parse(url: str) -> URL:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from metastore.records import (
     Analysis,
     Annotation,
+    BuildInProgress,
     Job,
     Lease,
     Lookup,
@@ -70,8 +71,22 @@ class Metastore(Protocol):
         """Leases that run now, oldest first."""
         ...
 
-    def publish(self, view: View, tags: frozenset[str], holder: str) -> Publication:
-        """Make a written view visible and release its lease, as one transaction; the first one wins."""
+    def build_in_progress(self, tenant: str, precise: PreciseSignature) -> BuildInProgress | None:
+        """The build of a view that runs now; None where nobody holds its lease."""
+        ...
+
+    def remove_dead_leases(self, tenant: str, dead_seconds: float) -> tuple[Lease, ...]:
+        """Remove leases that ran out so long ago, and return them: their holders crashed or gave up."""
+        ...
+
+    def publish(
+        self, view: View, tags: frozenset[str], holder: str, lifetime: timedelta | None = None
+    ) -> Publication:
+        """Make a written view visible and release its lease, as one transaction; the first one wins.
+
+        With ``lifetime`` the metastore's clock says when the view was made and when it expires; without
+        it the view's own times hold.
+        """
         ...
 
     def set_view_state(self, tenant: str, precise: PreciseSignature, state: ViewState, reason: str) -> bool:

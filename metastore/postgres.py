@@ -16,6 +16,7 @@ from metastore.listening import Mark, join_listener, leave_listener
 from metastore.records import (
     Analysis,
     Annotation,
+    BuildInProgress,
     Job,
     Lease,
     Lookup,
@@ -90,10 +91,22 @@ class PostgresMetastore:
         with self._database.reading() as connection:
             return views.running_leases(connection, tenant)
 
-    def publish(self, view: View, tags: frozenset[str], holder: str) -> Publication:
+    def build_in_progress(self, tenant: str, precise: PreciseSignature) -> BuildInProgress | None:
+        """The build of a view that runs now."""
+        with self._database.reading() as connection:
+            return views.build_in_progress(connection, tenant, precise)
+
+    def remove_dead_leases(self, tenant: str, dead_seconds: float) -> tuple[Lease, ...]:
+        """Remove leases that ran out so long ago."""
+        with self._database.writing() as connection:
+            return views.remove_dead_leases(connection, tenant, dead_seconds)
+
+    def publish(
+        self, view: View, tags: frozenset[str], holder: str, lifetime: timedelta | None = None
+    ) -> Publication:
         """Make a view visible and release its lease."""
         with self._changing(view.tenant), self._database.writing() as connection:
-            return views.publish(connection, view, tags, holder)
+            return views.publish(connection, view, tags, holder, lifetime)
 
     def set_view_state(self, tenant: str, precise: PreciseSignature, state: ViewState, reason: str) -> bool:
         """Change whether a view may be read."""

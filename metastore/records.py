@@ -277,6 +277,16 @@ class Lease:
     expires_at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildInProgress:
+    """A build that another job is at, as far as its lease tells, by the metastore's clock."""
+
+    holder: str
+    elapsed_seconds: float
+    remaining_seconds: float
+    """Until the lease runs out and anybody may take over."""
+
+
 class PublicationOutcome(StrEnum):
     """What became of a publication."""
 

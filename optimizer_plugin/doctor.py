@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import os
+import shutil
 import stat
 import sys
 from collections.abc import Iterable
@@ -20,10 +21,14 @@ from metastore.records import View, ViewState
 from metastore.schema import HEAD_REVISION
 from optimizer_plugin.admin.purging import find_debris, purge
 from optimizer_plugin.errors import EngineMissingError
+from optimizer_plugin.views.integrity import Soundness, examine
 from optimizer_plugin.views.store import Store
+from signatures.model import PreciseSignature
 
 MINIMUM_PYTHON = (3, 11)
 MINIMUM_DUCKDB = (1, 5)
+FORGOTTEN_SECONDS = 24 * 3600.0
+"""What processes keep for themselves in the store is of no use to anybody after so long."""
 PACKAGES = ("benchmarks", "metastore", "rewriter", "signatures")
 """Packages of ours with names that others may have too; each has a module that only ours has."""
 LANDMARKS = ("benchmarks.protocols", "metastore.records", "rewriter.matching", "signatures.model")
@@ -114,6 +119,7 @@ def check_views(metastore: Metastore, store: Store) -> tuple[Finding, ...]:
         *_quarantined(metastore, views, store.tenant),
         *_expired(metastore, store),
         *_lost(views, store),
+        *_damaged(views, store),
     ]
     debris = find_debris(metastore, store)
     if debris:
@@ -135,22 +141,32 @@ def unreachable(error: Exception) -> Finding:
 
 
 def repair(metastore: Metastore, store: Store) -> tuple[str, ...]:
-    """Remove expired views, views whose files are gone, and debris; says what went.
+    """Remove dead leases, views that are of no use any more, and debris; says what went.
+
+    Views go that have expired, whose files are gone or damaged, and that are suspect: they can be built
+    again. Quarantined ones stay, since they bar just that.
 
     Raises:
         MetastoreError: where the metastore does not answer.
     """
-    expired = metastore.expired_views(store.tenant)
-    known = {view.precise for view in expired}
-    lost = [
-        view for view in _without_files(metastore.views(store.tenant), store) if view.precise not in known
-    ]
-    done = purge(metastore, store, [*expired, *lost])
-    said = []
-    for view in done.views:
-        why = "expired" if view.precise in known else "its files are gone"
-        said.append(f"removed view {view.precise[:12]} ({why})")
-    return (*said, *(f"removed debris {path}" for path in done.debris))
+    leases = metastore.remove_dead_leases(store.tenant, 0.0)
+    views = [view for view in metastore.views(store.tenant) if view.state is not ViewState.QUARANTINED]
+    why: dict[PreciseSignature, str] = {}
+    for view in views:
+        if view.state is ViewState.SUSPECT:
+            why[view.precise] = view.state_reason or "suspect"
+    why |= {view.precise: "its files are damaged" for view in _of_other_bytes(views, store)}
+    why |= {view.precise: "its files are gone" for view in _without_files(views, store)}
+    why |= {view.precise: "expired" for view in metastore.expired_views(store.tenant)}
+    done = purge(metastore, store, [view for view in views if view.precise in why])
+    forgotten = store.forgotten(FORGOTTEN_SECONDS)
+    for path in forgotten:
+        _delete(path)
+    return (
+        *(f"removed the lease of {lease.precise[:12]} that job {lease.holder} left" for lease in leases),
+        *(f"removed view {view.precise[:12]} ({why[view.precise]})" for view in done.views),
+        *(f"removed debris {path}" for path in (*done.debris, *forgotten)),
+    )
 
 
 def _python() -> Finding:
@@ -234,7 +250,7 @@ def _states(views: Iterable[View]) -> list[Finding]:
                 check="views",
                 state=State.PROBLEM,
                 text=f"view {view.precise[:12]} is {view.state.value}{because}",
-                remedy=f"run 'respool views purge {view.precise[:12]}' to let it be built again",
+                remedy="run 'respool doctor --repair' to let it be built again",
             )
         )
     return findings
@@ -291,6 +307,34 @@ def _without_files(views: Iterable[View], store: Store) -> list[View]:
         and store.base in Path(view.path).parents
         and not Path(view.path).exists()
     ]
+
+
+def _damaged(views: Iterable[View], store: Store) -> list[Finding]:
+    damaged = _of_other_bytes(views, store)
+    if not damaged:
+        return []
+    text = f"the files of {len(damaged)} views are not what was written, such as {damaged[0].path}"
+    return [
+        Finding(check="views", state=State.PROBLEM, text=text, remedy="run 'respool doctor --repair'"),
+    ]
+
+
+def _of_other_bytes(views: Iterable[View], store: Store) -> list[View]:
+    """Reads every file of this store's views: what no running process sees, the doctor does."""
+    return [
+        view
+        for view in views
+        if view.state is not ViewState.QUARANTINED
+        and store.holds(view.path)
+        and examine(view) is Soundness.DAMAGED
+    ]
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _nearest_existing(path: Path) -> Path:

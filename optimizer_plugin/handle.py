@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 
 from optimizer_plugin.analyzer.candidates import Candidate
 from optimizer_plugin.analyzer.probing import Probe
@@ -14,6 +13,7 @@ from optimizer_plugin.events import Listener
 from optimizer_plugin.explain import Explanation, explain
 from optimizer_plugin.policies import Policy
 from optimizer_plugin.session import Report, Session
+from optimizer_plugin.views.store import SCRATCH
 
 
 @dataclass(slots=True)
@@ -82,7 +82,7 @@ class ReuseHandle:
         self.flush()
         probed: tuple[Candidate, ...] | None = None
         if probe:
-            scratch = Path(session.builder.store.base) / ".probing"
+            scratch = session.builder.store.base / SCRATCH
             scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
             measuring = Probe(session.engine, session.policy, scratch)
             if progress is not None:

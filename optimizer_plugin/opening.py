@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
 
 from metastore.errors import BadUrl, MetastoreError
 from metastore.memory import MemoryMetastore
-from metastore.opening import open_metastore
+from metastore.opening import metastore_to_come, open_metastore
 from metastore.ports import Metastore
 from optimizer_plugin import policies
 from optimizer_plugin.engines.ports import Engine
@@ -31,8 +32,8 @@ def in_our_words(error: MetastoreError) -> ReuseError:
 def opened_metastore(settings: Settings) -> Metastore:
     """The metastore of the settings.
 
-    Where it does not answer, a program must not stop: reuse then lives in this process alone, and a
-    warning says so. With ``strict`` that is an error.
+    Where it does not answer, a program must not stop: its statements run without reuse, a warning says so,
+    and reuse begins by itself once a server answers. With ``strict`` that is an error.
 
     Raises:
         ConfigurationError: where the URL names no metastore.
@@ -46,8 +47,8 @@ def opened_metastore(settings: Settings) -> Metastore:
         problem = in_our_words(error)
         if settings.strict:
             raise problem from error
-        warnings.warn(f"respool: {problem}; reuse is kept to this process", RuntimeWarning, stacklevel=4)
-        return MemoryMetastore()
+        warnings.warn(f"respool: {problem}; queries run without reuse", RuntimeWarning, stacklevel=4)
+        return MemoryMetastore() if settings.metastore is None else metastore_to_come(settings.metastore)
 
 
 def policy_in_force(settings: Settings, metastore: Metastore) -> policies.Policy:
@@ -60,16 +61,32 @@ def policy_in_force(settings: Settings, metastore: Metastore) -> policies.Policy
     return policies.parse(kept.body, source=f"policy version {kept.version} of tenant {settings.tenant!r}")
 
 
-def new_session(engine: Engine, metastore: Metastore, settings: Settings) -> Session:
-    """A session over an engine.
+def prepare_store(settings: Settings) -> None:
+    """Make the store, before anything is opened.
 
     Raises:
         StoreUnwritableError: where views can't be written.
-        PolicyError: where the tenant's policy in the metastore is not valid.
     """
-    policy = policy_in_force(settings, metastore)
+    Store(settings.store_directory, settings.tenant).prepare()
+
+
+def new_session(engine: Engine, metastore: Metastore, settings: Settings) -> Session:
+    """A session over an engine. Where the metastore does not answer now, its policy comes later.
+
+    Raises:
+        PolicyError: where the tenant's policy in the metastore is not valid.
+        MetastoreError: where the metastore does not answer, with ``strict``.
+    """
+    to_come = False
+    try:
+        policy = policy_in_force(settings, metastore)
+    except MetastoreError:
+        if settings.strict:
+            raise
+        policy, to_come = policies.builtin("default"), True
     store = Store(settings.store_directory, settings.tenant)
-    store.prepare()
+    # Memory stands in for an embedded server that does not start: nobody would ever find its views again.
+    absent = isinstance(metastore, MemoryMetastore)
     return Session(
         engine=engine,
         metastore=metastore,
@@ -80,5 +97,6 @@ def new_session(engine: Engine, metastore: Metastore, settings: Settings) -> Ses
         policy=policy,
         tenant=settings.tenant,
         strict=settings.strict,
-        enabled=policy.name != "off",
+        enabled=policy.name != "off" and not absent,
+        policy_to_come=partial(policy_in_force, settings, metastore) if to_come else None,
     )

@@ -6,10 +6,14 @@ job is dropped and counted, so that a slow metastore never slows a query.
 
 from __future__ import annotations
 
+import atexit
+import os
 import queue
 import threading
 import time
+import weakref
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -26,6 +30,10 @@ QUEUE_LIMIT = 2_000
 BATCH = 50
 LINGER_SECONDS = 0.5
 """How long a finished job may wait for others: a transaction for each would cost more than its rows."""
+CLOSING_SECONDS = 10.0
+"""How long the end of a connection waits for a metastore that takes its time."""
+LEAVING_SECONDS = 2.0
+"""The same for the end of a program that never closed its connection."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +54,13 @@ Item = Finished | list[ViewRead] | threading.Event | None
 """A job, uses of views, somebody who waits for all before him to be written, or the end."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True, eq=False)
 class Recorder:
-    """Writes history in batches. ``dropped`` and ``failed`` count what did not get there."""
+    """Writes history in batches. ``dropped`` and ``failed`` count what did not get there.
+
+    It belongs to the process that made it: in one that is forked later it does nothing, since the thread and
+    whoever held its locks are not there.
+    """
 
     metastore: Metastore
     tenant: str
@@ -57,6 +69,7 @@ class Recorder:
     last_error: str = ""
     _queue: queue.Queue[Item] = field(default_factory=lambda: queue.Queue(QUEUE_LIMIT))
     _thread: threading.Thread | None = None
+    _process: int = field(default_factory=os.getpid)
 
     def add(self, finished: Finished) -> None:
         """Hand over a finished job."""
@@ -68,23 +81,36 @@ class Recorder:
 
     def flush(self, timeout_seconds: float = 30.0) -> bool:
         """Wait until everything handed over so far has been written; False where time ran out."""
-        if self._thread is None:
+        if self._thread is None or self._forked():
             return True
+        until = time.monotonic() + timeout_seconds
         done = threading.Event()
-        self._queue.put(done)
-        return done.wait(timeout_seconds)
+        try:
+            self._queue.put(done, timeout=timeout_seconds)
+        except queue.Full:
+            return False
+        return done.wait(max(0.0, until - time.monotonic()))
 
-    def close(self) -> None:
-        """Write what is left and end the thread."""
-        if self._thread is not None:
-            self._queue.put(None)
-            self._thread.join(timeout=30.0)
-            self._thread = None
+    def close(self, timeout_seconds: float = CLOSING_SECONDS) -> None:
+        """Write what is left and end the thread, unless that takes too long."""
+        if self._thread is None or self._forked():
+            return
+        until = time.monotonic() + timeout_seconds
+        with suppress(queue.Full):
+            self._queue.put(None, timeout=timeout_seconds)
+        self._thread.join(timeout=max(0.0, until - time.monotonic()))
+        self._thread = None
+
+    def _forked(self) -> bool:
+        return self._process != os.getpid()
 
     def _put(self, item: Finished | list[ViewRead]) -> None:
+        if self._forked():
+            return
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="respool-recorder", daemon=True)
             self._thread.start()
+            _running.add(self)
         try:
             self._queue.put_nowait(item)
         except queue.Full:
@@ -140,6 +166,16 @@ class Recorder:
     def _lost(self, error: Exception, count: int) -> None:
         self.failed += count
         self.last_error = f"{type(error).__name__}: {error}"
+
+
+def _leave() -> None:
+    """A program that ends without closing its connections has its last jobs in the history too."""
+    for recorder in tuple(_running):
+        recorder.close(LEAVING_SECONDS)
+
+
+_running: weakref.WeakSet[Recorder] = weakref.WeakSet()
+atexit.register(_leave)
 
 
 def job_record(finished: Finished, tenant: str) -> Job:

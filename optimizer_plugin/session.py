@@ -10,6 +10,7 @@ Source: CloudViews section 6; docs/architecture.md ("Life of a query").
 from __future__ import annotations
 
 import getpass
+import os
 import random
 import secrets
 import time
@@ -121,6 +122,10 @@ class Session:
     usual_overhead: float | None = None
     """Seconds before a statement whose template was known, as a moving average."""
     sampling: random.Random = field(default_factory=random.Random)
+    policy_to_come: Callable[[], Policy] | None = None
+    """Finds the tenant's policy, where the metastore did not answer when the session began."""
+    process: int = field(default_factory=os.getpid)
+    """A process forked from this one shares no connections and threads with it: there reuse is off."""
     at_step: Callable[[str], None] | None = None
     """Called at the start of each step; tests inject failures here."""
 
@@ -152,7 +157,8 @@ class Session:
         """A job that is over before we could know what it can reuse is not made to wait for that."""
         template = self.templates.known(report.text)
         share = self.policy.cost.max_overhead_share
-        if self.enabled and (
+        enabled = self.enabled and self.process == os.getpid()
+        if enabled and (
             template is None
             or template.last_seconds is None
             or self.usual_overhead is None
@@ -162,7 +168,7 @@ class Session:
             return False
         report.template = template
         report.left_alone = True
-        report.rejections = _TOO_SHORT if self.enabled else _OFF
+        report.rejections = _TOO_SHORT if enabled else _OFF
         self.counters.bypassed += 1
         return True
 
@@ -185,6 +191,9 @@ class Session:
             report.seconds[step] = report.seconds.get(step, 0.0) + time.perf_counter() - started
 
     def _prepare(self, report: Report) -> None:
+        if self.policy_to_come is not None:
+            self.use(self.policy_to_come())
+            self.policy_to_come = None
         with self._timed(report, "sign"):
             moment = self.engine.look()
             template = report.template = self.templates.find(report.text, moment.catalog)
@@ -203,6 +212,8 @@ class Session:
             with self._timed(report, "rewrite"):
                 decision = self._decide(template, report, precise, views, annotations)
                 report.rejections = (*refused, *report.rejections)
+        if decision.reads:
+            decision = self._sound(template, report, decision, precise, views, annotations)
         if decision.reads:
             with self._timed(report, "rewrite"):
                 self._rewrite(template, report, decision, views)
@@ -297,6 +308,30 @@ class Session:
         self._withdraw(decision, precise)
         return decision
 
+    def _sound(
+        self,
+        template: Template,
+        report: Report,
+        decision: Decision,
+        precise: Mapping[int, PreciseSignature | Reason],
+        views: Mapping[PreciseSignature, View],
+        annotations: Mapping[NormalizedSignature, Annotation],
+    ) -> Decision:
+        """The decision without views whose files are gone or damaged."""
+        refused: list[Rejection] = []
+        while True:
+            found = [(read, self.builder.unsound(views[read.view.precise])) for read in decision.reads]
+            bad = [
+                Rejection(ordinal=read.ordinal, reason=reason) for read, reason in found if reason is not None
+            ]
+            if not bad:
+                report.rejections = (*refused, *report.rejections)
+                return decision
+            refused += bad
+            unsound = {read.view.precise for read, reason in found if reason is not None}
+            views = {key: view for key, view in views.items() if key not in unsound}
+            decision = self._decide(template, report, precise, views, annotations)
+
     def _withdraw(self, decision: Decision, precise: Mapping[int, PreciseSignature | Reason]) -> None:
         """Views whose readers got slower are not offered again."""
         for rejection in decision.rejections:
@@ -353,15 +388,20 @@ class Session:
                     versions=report.versions,
                     environment=report.environment,
                     parameters=report.parameters,
+                    views=views,
                 ),
             )
-            if isinstance(outcome, View):
-                built[signature] = outcome
+            if outcome.waited_seconds:
+                report.seconds["wait"] = report.seconds.get("wait", 0.0) + outcome.waited_seconds
+            if outcome.reason is not None:
+                refused.append(Rejection(ordinal=build.ordinal, reason=outcome.reason))
+            if outcome.view is None:
+                continue
+            built[signature] = outcome.view
+            if outcome.view.producer == report.job_id:
                 self.counters.spooled += 1
                 report.builds = (*report.builds, signature)
-                report.built[build.ordinal] = outcome
-            else:
-                refused.append(Rejection(ordinal=build.ordinal, reason=outcome))
+                report.built[build.ordinal] = outcome.view
         return built, refused
 
     def _rewrite(
@@ -442,21 +482,26 @@ class Session:
         self.last_error = "an input changed while the statement began"
         report.executed, report.reads = report.text, ()
 
-    def fall_back(self, report: Report, error: Exception) -> None:
-        """A rewritten statement failed: the original runs once, and its views become suspect."""
+    def fall_back(self, report: Report, error: Exception) -> tuple[PreciseSignature, ...]:
+        """A rewritten statement failed: the original is to run once. Gives the views that it read."""
         self.counters.fallbacks += 1
         self.last_error = f"{type(error).__name__}: {error}"
-        for signature in report.reads:
-            try:
-                self.metastore.set_view_state(
-                    self.tenant,
-                    signature,
-                    ViewState.SUSPECT,
-                    f"a statement that read it failed: {type(error).__name__}",
-                )
-            except Exception as problem:  # noqa: BLE001 - the boundary that fails open
-                self._failed(report, problem)
+        reads = report.reads
         report.executed, report.reads = report.text, ()
+        return reads
+
+    def blame(self, report: Report, reads: Sequence[PreciseSignature], error: Exception) -> None:
+        """The original ran where the rewritten statement failed: its views are in doubt.
+
+        Where the original fails as well nothing is: the statement divides by zero with or without us.
+        """
+        try:
+            for view in self.metastore.find_views(self.tenant, reads):
+                if self.builder.unsound(view) is None:
+                    reason = f"a statement that read it failed: {type(error).__name__}"
+                    self.metastore.set_view_state(self.tenant, view.precise, ViewState.SUSPECT, reason)
+        except Exception as problem:  # noqa: BLE001 - the boundary that fails open
+            self._failed(report, problem)
 
     def finish(
         self,

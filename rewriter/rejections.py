@@ -139,6 +139,39 @@ def too_many_bytes(size_bytes: int, limit: int) -> Reason:
     return Reason(code="REUSE-403", text=f"the view has {size_bytes} bytes, the policy allows {limit}")
 
 
+def not_worth_waiting(remaining_seconds: float, saving_seconds: float) -> Reason:
+    """REUSE-511."""
+    return Reason(
+        code="REUSE-511",
+        text=f"another job is building the view: waiting {remaining_seconds:.3f} s for it "
+        f"would save {saving_seconds:.3f} s",
+    )
+
+
+def waited_in_vain(seconds: float) -> Reason:
+    """REUSE-512."""
+    return Reason(
+        code="REUSE-512", text=f"another job is building the view and was not done after {seconds:.3f} s"
+    )
+
+
+def files_gone() -> Reason:
+    """REUSE-513: the view is forgotten, so that it can be built again."""
+    return Reason(code="REUSE-513", text="the files of the view are gone: it is forgotten")
+
+
+def files_damaged() -> Reason:
+    """REUSE-514: the view becomes suspect."""
+    return Reason(code="REUSE-514", text="the files of the view are not what was written: it is suspect")
+
+
+def build_failed_before(seconds: float) -> Reason:
+    """REUSE-515."""
+    return Reason(
+        code="REUSE-515", text=f"writing it failed a moment ago: it is tried again in {seconds:.0f} s"
+    )
+
+
 READERS_GOT_SLOWER = "REUSE-404"
 
 

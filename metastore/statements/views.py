@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from typing import Final
 
-from sqlalchemy import Connection, Select, delete, func, insert, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from metastore import codec, tables
@@ -13,6 +14,7 @@ from metastore.listening import CHANNEL
 from metastore.records import (
     Analysis,
     Annotation,
+    BuildInProgress,
     Lease,
     Publication,
     PublicationOutcome,
@@ -62,7 +64,7 @@ def acquire_lease(
     connection: Connection, tenant: str, precise: PreciseSignature, holder: str, seconds: float
 ) -> bool:
     """Insert or take over the lease row, then look for a view that was published meanwhile."""
-    until = func.now() + func.make_interval(0, 0, 0, 0, 0, 0, seconds)
+    until = func.now() + _interval(seconds)
     values = {"holder": holder, "acquired_at": func.now(), "expires_at": until}
     acquired = connection.execute(
         upsert(_leases)
@@ -104,7 +106,33 @@ def running_leases(connection: Connection, tenant: str) -> tuple[Lease, ...]:
     return codec.from_rows(Lease, rows.mappings())
 
 
-def publish(connection: Connection, view: View, tags: frozenset[str], holder: str) -> Publication:
+def build_in_progress(
+    connection: Connection, tenant: str, precise: PreciseSignature
+) -> BuildInProgress | None:
+    """How far a running lease is, by the server's clock."""
+    row = connection.execute(
+        select(
+            _leases.c.holder,
+            func.extract("epoch", func.now() - _leases.c.acquired_at).label("elapsed_seconds"),
+            func.extract("epoch", _leases.c.expires_at - func.now()).label("remaining_seconds"),
+        ).where(_leases.c.tenant == tenant, _leases.c.precise == precise, _leases.c.expires_at > func.now())
+    ).first()
+    return None if row is None else codec.from_row(BuildInProgress, row._mapping)
+
+
+def remove_dead_leases(connection: Connection, tenant: str, dead_seconds: float) -> tuple[Lease, ...]:
+    """Delete leases that ran out so long ago."""
+    rows = connection.execute(
+        delete(_leases)
+        .where(_leases.c.tenant == tenant, _leases.c.expires_at <= func.now() - _interval(dead_seconds))
+        .returning(*_leases.c)
+    )
+    return codec.from_rows(Lease, rows.mappings())
+
+
+def publish(
+    connection: Connection, view: View, tags: frozenset[str], holder: str, lifetime: timedelta | None = None
+) -> Publication:
     """Check the lease, insert the view unless one stands, release the lease."""
     lease_holder = connection.execute(
         select(_leases.c.holder)
@@ -117,15 +145,20 @@ def publish(connection: Connection, view: View, tags: frozenset[str], holder: st
         )
     replaced = _remove_expired(connection, view)
     row = codec.to_row(view) | {"tags": sorted(tags)}
-    inserted = connection.execute(
-        upsert(_views).values(row).on_conflict_do_nothing().returning(_views.c.precise)
-    ).first()
+    if lifetime is not None:
+        row |= {"created_at": func.now(), "expires_at": func.now() + lifetime}
+    inserted = (
+        connection.execute(upsert(_views).values(row).on_conflict_do_nothing().returning(*_views.c))
+        .mappings()
+        .first()
+    )
     release_lease(connection, view.tenant, view.precise, holder)
     if inserted is None:
         standing = _standing(connection, view.tenant, view.precise)
         return Publication(outcome=PublicationOutcome.ALREADY_PUBLISHED, view=standing)
     raise_generation(connection, view.tenant)
-    return Publication(outcome=PublicationOutcome.PUBLISHED, view=view, replaced=replaced)
+    published = codec.from_row(View, inserted)
+    return Publication(outcome=PublicationOutcome.PUBLISHED, view=published, replaced=replaced)
 
 
 def set_state(
@@ -208,6 +241,10 @@ def raise_generation(connection: Connection, tenant: str) -> None:
     """Tell every cached look-up of the tenant, in whatever process, that it is out of date."""
     connection.execute(_RAISE_GENERATION, {"tenant": tenant})
     connection.execute(_NOTIFY, {"channel": CHANNEL, "tenant": tenant})
+
+
+def _interval(seconds: float) -> ColumnElement[timedelta]:
+    return func.make_interval(0, 0, 0, 0, 0, 0, seconds)
 
 
 def _select(connection: Connection, query: Select[tuple[object, ...]]) -> tuple[View, ...]:

@@ -28,7 +28,8 @@ EXIT_PROBLEMS = 1
 def doctor(
     context: typer.Context,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Remove expired views, views without files, and debris.")
+        bool,
+        typer.Option("--repair", help="Remove views that can't be read any more, dead leases, and debris."),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:

@@ -15,7 +15,7 @@ from optimizer_plugin.admin.printing import print_json, say
 from optimizer_plugin.errors import ConfigurationError, EngineMissingError
 from optimizer_plugin.explain import Explanation
 from optimizer_plugin.explain import explain as explain_statement
-from optimizer_plugin.opening import new_session
+from optimizer_plugin.opening import new_session, prepare_store
 from optimizer_plugin.settings import Settings
 
 if TYPE_CHECKING:
@@ -71,8 +71,10 @@ def explained(sql: str, database: Path | None, settings: Settings) -> Explanatio
     Raises:
         EngineMissingError: where DuckDB's client is not installed.
         ConfigurationError: where the database can't be opened or the engine refuses the statement.
+        StoreUnwritableError: where views can't be written.
         MetastoreUnavailableError: where the metastore does not answer.
     """
+    prepare_store(settings)
     with connected(database) as connection, opened(settings) as metastore:
         from optimizer_plugin.engines.duckdb.engine import DuckDBEngine
 

@@ -15,6 +15,18 @@ Parameters = Sequence[object] | Mapping[str, object] | None
 """Values of a prepared statement's parameters, by place or by name."""
 
 
+class Interrupted(BaseException):
+    """The user stopped a statement of ours that ran ahead of theirs.
+
+    Like ``KeyboardInterrupt`` it is nothing to go on after: ``error`` is what their own statement would
+    raise.
+    """
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+        super().__init__(str(error))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputColumn:
     """A column of a result, named and typed as the engine's own DESCRIBE gives it."""
@@ -189,7 +201,11 @@ class Engine(Protocol):
         ...
 
     def spool(self, request: SpoolRequest) -> Spooled:
-        """Write a view's files. On any error nothing is left in ``request.directory``."""
+        """Write a view's files. On any error nothing is left in ``request.directory``.
+
+        Raises:
+            Interrupted: where the user stops it.
+        """
         ...
 
     def scan(self, directory: Path, columns: Sequence[tuple[StoredColumn, str]], *, ordered: bool) -> str:

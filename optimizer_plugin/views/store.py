@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +22,8 @@ from optimizer_plugin.tenants import directory_name
 from signatures.model import PreciseSignature
 
 TEMPORARY_PREFIX = ".writing-"
+SCRATCH = ".probing"
+"""Directory of a tenant for views that are only measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +61,39 @@ class Store:
         """The directory of a view."""
         return self.base / precise[:2] / precise / producer
 
+    def make_room(self, directory: Path) -> None:
+        """Make the directory above a view's; the store itself too, where somebody deleted it meanwhile.
+
+        Raises:
+            StoreUnwritableError: where it can't be made.
+        """
+        if not self.base.exists():
+            self.prepare()
+        try:
+            make_directories(directory.parent)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise StoreUnwritableError(f"store {str(self.root)!r} cannot be written: {reason}") from error
+
+    def holds(self, path: str) -> bool:
+        """Whether a directory lies in this tenant's part of the store."""
+        return self.base in Path(path).parents
+
     def remove(self, paths: Iterable[str]) -> int:
-        """Delete directories of views whose metadata is gone already; those outside the store stay."""
+        """Delete directories of views whose metadata is gone already; those outside the store stay.
+
+        Returns:
+            How many are gone now that were there. What can't be deleted stays as debris.
+        """
         removed = 0
         for path in paths:
             directory = Path(path)
-            if self.base in directory.parents and directory.exists():
+            if self.holds(path) and directory.exists():
                 shutil.rmtree(directory, ignore_errors=True)
-                removed += 1
-                if not any(directory.parent.iterdir()):
+                removed += not directory.exists()
+                with suppress(
+                    OSError
+                ):  # another view of the same signature lies there, or another purge was first
                     directory.parent.rmdir()
         return removed
 
@@ -76,3 +104,19 @@ class Store:
             return ()
         found = [path for path in self.base.glob("??/*/*") if path not in named]
         return tuple(sorted(found))
+
+    def forgotten(self, older_than_seconds: float) -> tuple[Path, ...]:
+        """What a killed process left beside the views: its probe of the store, and measurements."""
+        if not self.base.exists():
+            return ()
+        before = time.time() - older_than_seconds
+        found = [*self.base.glob(f"{TEMPORARY_PREFIX}*"), *self.base.glob(f"{SCRATCH}/*")]
+        return tuple(sorted(path for path in found if _modified(path) < before))
+
+
+def _modified(path: Path) -> float:
+    """When it was last written to; never, from where it has gone meanwhile."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return float("inf")

@@ -79,18 +79,35 @@ def test_doctor_repairs_expired_views(place: Workplace) -> None:
     assert place.views() == []
 
 
-@pytest.mark.parametrize("state", [ViewState.QUARANTINED, ViewState.SUSPECT])
-def test_doctor_names_views_that_may_be_wrong(busy: Workplace, state: ViewState) -> None:
-    """A quarantined or suspect view is a problem whose remedy works."""
-    precise = PreciseSignature(busy.views()[0]["precise"])
-    metastore = open_metastore(busy.url, data_directory=busy.store)
-    metastore.set_view_state(busy.tenant, precise, state, "other rows")
+def set_state(place: Workplace, state: ViewState) -> PreciseSignature:
+    """Put one view into a state; gives its signature."""
+    precise = PreciseSignature(place.views()[0]["precise"])
+    metastore = open_metastore(place.url, data_directory=place.store)
+    metastore.set_view_state(place.tenant, precise, state, "other rows")
     metastore.close()
+    return precise
+
+
+def test_doctor_names_quarantined_views(busy: Workplace) -> None:
+    """A quarantined view is a problem that only a person who purges it ends."""
+    precise = set_state(busy, ViewState.QUARANTINED)
     result = busy.run("doctor")
     assert result.code == 1
-    assert f"view {precise[:12]} is {state.value}: other rows" in result.out
+    assert f"view {precise[:12]} is quarantined: other rows" in result.out
     assert busy.run("doctor", "--repair").code == 1
     assert busy.run("views", "purge", precise[:12]).code == 0
+    assert busy.run("doctor").code == 0
+
+
+def test_doctor_repairs_suspect_views(busy: Workplace) -> None:
+    """A suspect view is a problem until --repair has removed it, so that it can be built again."""
+    precise = set_state(busy, ViewState.SUSPECT)
+    result = busy.run("doctor")
+    assert result.code == 1
+    assert f"view {precise[:12]} is suspect: other rows" in result.out
+    repaired = busy.run("doctor", "--repair")
+    assert repaired.code == 0
+    assert f"removed view {precise[:12]} (other rows)" in repaired.out
     assert busy.run("doctor").code == 0
 
 

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
-from metastore.database import RETRY_AFTER_SECONDS, Database
+from metastore.database import RETRY_AFTER_SECONDS, STATEMENT_SECONDS, Database
 from metastore.embedded import embedded_url
 from metastore.errors import AccessDenied, BadUrl, InvalidRecord, MetastoreError, Unreachable
 from metastore.memory import MemoryMetastore
@@ -135,7 +135,7 @@ def test_slow_statement_is_cut_off(database: Database) -> None:
         sleep_too_long()
     with database.reading() as connection:
         assert connection.execute(text("SELECT 1")).scalar_one() == 1
-        assert connection.execute(text("SHOW statement_timeout")).scalar_one() == "5s"
+        assert connection.execute(text("SHOW statement_timeout")).scalar_one() == f"{STATEMENT_SECONDS}s"
 
 
 def test_text_that_postgres_cannot_hold(database: Database) -> None:

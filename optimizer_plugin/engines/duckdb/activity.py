@@ -120,6 +120,10 @@ class InstanceActivity:
         self.catalog_generation = 0
         self.function_generation = 0
 
+    def after_fork(self) -> None:
+        """A thread that held the lock is not there in a forked process, and never gives it back."""
+        self._lock = threading.RLock()
+
     def join(self, member: Member) -> None:
         """Count a connection as one of ours from now on."""
         with self._lock:

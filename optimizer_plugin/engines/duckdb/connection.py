@@ -25,9 +25,9 @@ from optimizer_plugin.engines.duckdb.statements import (
     statement_kinds,
     transaction_statement,
 )
-from optimizer_plugin.engines.ports import Parameters
+from optimizer_plugin.engines.ports import Interrupted, Parameters
 from optimizer_plugin.handle import ReuseHandle
-from optimizer_plugin.opening import new_session, opened_metastore
+from optimizer_plugin.opening import new_session, opened_metastore, prepare_store
 from optimizer_plugin.session import Report, Session
 from optimizer_plugin.settings import Settings
 
@@ -40,6 +40,7 @@ def open_connection(connection: duckdb.DuckDBPyConnection, settings: Settings) -
     Raises:
         ReuseError: as ``optimizer_plugin.wrap`` says.
     """
+    prepare_store(settings)
     metastore = opened_metastore(settings)
     try:
         return _wrapped(connection, DuckDBEngine(connection), metastore, settings, owner=True)
@@ -172,7 +173,7 @@ class ReuseConnection:
         self, query: str, parameters: object, statements: tuple[Statement, ...], frame: FrameType
     ) -> None:
         self._settle()
-        report = self._session.prepare(query, _parameters(parameters))
+        report = self._prepared(query, _parameters(parameters))
         profiled = self._session.wants_profile(report) and self._profiling.start()
         started = time.perf_counter()
         try:
@@ -188,6 +189,23 @@ class ReuseConnection:
             self._pending = Pending(report, elapsed)
         else:
             self._session.finish(report, elapsed)
+
+    def _prepared(self, query: str, parameters: Parameters) -> Report:
+        """Who stops the statement while a view is built for it, or waited for, stops the statement."""
+        stopped = self._session.builder.stopped
+        stopped.clear()
+        try:
+            report = self._session.prepare(query, parameters)
+        except Interrupted as interrupted:
+            raise interrupted.error from interrupted.error.__cause__
+        if stopped.is_set():
+            raise duckdb.InterruptException("INTERRUPT Error: Interrupted!")
+        return report
+
+    def interrupt(self) -> None:
+        """Stop the statement that runs, as ``DuckDBPyConnection.interrupt`` does."""
+        self._session.builder.stopped.set()
+        self._plain.interrupt()
 
     def _settle(self) -> None:
         """Hand over a job whose profile is complete only when its rows have been fetched."""
@@ -205,8 +223,9 @@ class ReuseConnection:
         except duckdb.InterruptException:
             raise
         except duckdb.Error as error:
-            self._session.fall_back(report, error)
+            reads = self._session.fall_back(report, error)
             self._pass_on("execute", frame, (report.text, parameters), statements)
+            self._session.blame(report, reads, error)
             return
         if not self._session.is_consistent(report):
             self._session.overtaken(report)
@@ -232,6 +251,9 @@ class ReuseConnection:
             else:
                 _call_from(frame, target, given)
         except BaseException as error:
+            if isinstance(error, RuntimeError):
+                # Ctrl-C. DuckDB 1.5 may leave the statement running, and the next one hangs on it.
+                self._plain.interrupt()
             self._engine.observe_after(statements, error=error)
             raise
         self._engine.observe_after(statements)

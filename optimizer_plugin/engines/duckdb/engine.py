@@ -24,6 +24,7 @@ from optimizer_plugin.engines.duckdb.transactions import Transaction
 from optimizer_plugin.engines.duckdb.types import TypeRefused
 from optimizer_plugin.engines.duckdb.versions import InputVersions
 from optimizer_plugin.engines.ports import (
+    Interrupted,
     Moment,
     OutputColumn,
     Parameters,
@@ -311,6 +312,7 @@ class DuckDBEngine:
 
         Raises:
             SpoolError: where the view cannot be written exactly as asked.
+            Interrupted: where the user stops it.
             duckdb.Error: where the statement itself fails.
         """
         started = time.perf_counter()
@@ -324,7 +326,7 @@ class DuckDBEngine:
         asked = replace(request, sql=sql)
         with spooling.staged(request.directory) as staging:
             file = staging / spooling.PART
-            copied = self._run(spooling.copy_statement(asked, columns, file), request.parameters)
+            copied = self._copy(spooling.copy_statement(asked, columns, file), request.parameters)
             rows = int(str(copied[0][0]))
             size_bytes, checksum = spooling.seal(file)
             self._check_file(staging, columns, rows)
@@ -335,6 +337,16 @@ class DuckDBEngine:
             checksum=checksum,
             seconds=time.perf_counter() - started,
         )
+
+    def _copy(self, sql: str, parameters: Parameters) -> list[tuple[object, ...]]:
+        try:
+            return self._run(sql, parameters)
+        except duckdb.InterruptException as error:
+            raise Interrupted(error) from error
+        except RuntimeError as error:
+            # Ctrl-C. DuckDB 1.5 leaves the COPY running, and the connection's next statement hangs on it.
+            self._connection.interrupt()
+            raise Interrupted(error) from error
 
     def scan(self, directory: Path, columns: Sequence[tuple[StoredColumn, str]], *, ordered: bool) -> str:
         """SQL of a SELECT that reads a view: (stored column, output name) pairs in order."""

@@ -7,6 +7,7 @@ it. The setting bounds a search made for error messages, so nobody notices.
 
 from __future__ import annotations
 
+import os
 import secrets
 import threading
 import weakref
@@ -41,9 +42,17 @@ class Instances:
             self._live.add(activity)
             return activity
 
+    def after_fork(self) -> None:
+        """Instances of the process that this one was forked from are not asked about new connections."""
+        self._lock = threading.Lock()
+        for activity in tuple(self._live):
+            activity.after_fork()
+        self._live = weakref.WeakSet()
+
 
 PROCESS_INSTANCES = Instances()
 """Instances are shared by the whole process, whether we like it or not: so is what is known of them."""
+os.register_at_fork(after_in_child=PROCESS_INSTANCES.after_fork)
 
 
 def _same_instance(activity: InstanceActivity, connection: duckdb.DuckDBPyConnection) -> bool:
