@@ -29,7 +29,7 @@ from metastore.records import (
     ViewState,
     jobs_by_id,
 )
-from signatures.model import PreciseSignature
+from signatures.model import NormalizedSignature, PreciseSignature
 
 _ViewKey = tuple[str, PreciseSignature]
 
@@ -185,6 +185,12 @@ class MemoryMetastore:
                 self._views[_key(view)] = replace(kept, state=ViewState.QUARANTINED, state_reason=reason)
                 self._view_tags.setdefault(_key(view), frozenset())
             self._reproductions[reproduction.tenant, reproduction.reproduction_id] = reproduction
+
+    def is_quarantined(self, tenant: str, normalized: NormalizedSignature) -> bool:
+        """Whether a view of this computation is quarantined."""
+        return any(
+            it.normalized == normalized and it.state is ViewState.QUARANTINED for it in self.views(tenant)
+        )
 
     def reproductions(self, tenant: str) -> tuple[Reproduction, ...]:
         """What verification found wrong."""

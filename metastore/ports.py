@@ -24,7 +24,7 @@ from metastore.records import (
     ViewRead,
     ViewState,
 )
-from signatures.model import PreciseSignature
+from signatures.model import NormalizedSignature, PreciseSignature
 
 
 class Metastore(Protocol):
@@ -101,6 +101,10 @@ class Metastore(Protocol):
 
         A view that was purged meanwhile is barred as well: its signature is what gave wrong rows.
         """
+        ...
+
+    def is_quarantined(self, tenant: str, normalized: NormalizedSignature) -> bool:
+        """Whether a view of this computation is quarantined, over whatever versions of its inputs."""
         ...
 
     def reproductions(self, tenant: str) -> tuple[Reproduction, ...]:

@@ -33,7 +33,7 @@ from metastore.records import (
 )
 from metastore.statements import forgetting, history, overlaps, reproductions, views
 from metastore.statements.lookup import NO_GENERATION, Answer, look_up
-from signatures.model import PreciseSignature
+from signatures.model import NormalizedSignature, PreciseSignature
 
 LOOKUPS_KEPT: Final = 512
 """Answers of ``lookup`` that are kept, each as long as nothing is heard of a change."""
@@ -117,6 +117,11 @@ class PostgresMetastore:
         """Bar views and keep the reproduction."""
         with self._changing(reproduction.tenant), self._database.keeping() as connection:
             reproductions.quarantine(connection, views, reason, reproduction)
+
+    def is_quarantined(self, tenant: str, normalized: NormalizedSignature) -> bool:
+        """Whether a view of this computation is quarantined."""
+        with self._database.reading() as connection:
+            return reproductions.is_quarantined(connection, tenant, normalized)
 
     def reproductions(self, tenant: str) -> tuple[Reproduction, ...]:
         """What verification found wrong."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from optimizer_plugin.engines.ports import Engine
 from optimizer_plugin.templates import Template
 from rewriter.model import AvailableView, Read
-from rewriter.rendering import rewrite
+from rewriter.rendering import quote, rewrite
 from signatures.expressions import Literal
 from signatures.plan import BoundQuery, Output
 from signatures.verification import same_meaning
@@ -33,7 +33,7 @@ def _placeholder(view: AvailableView) -> str:
 def _placeholder_scan(read: Read, pairs: Sequence[tuple[str, str]]) -> str:
     """A scan for the check of meaning: columns by rank of their key, no casts, no path."""
     ranks = {key: index for index, key in enumerate(sorted(read.view.keys))}
-    columns = ", ".join(f'c{ranks[key]} AS "{name}"' for key, name in pairs)
+    columns = ", ".join(f"c{ranks[key]} AS {quote(name)}" for key, name in pairs)
     return f"SELECT {columns} FROM read_parquet('{_placeholder(read.view)}')"
 
 

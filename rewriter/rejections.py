@@ -114,6 +114,13 @@ def too_short() -> Reason:
     return Reason(code="REUSE-405", text="its last run was too short to be worth a look")
 
 
+def quarantined() -> Reason:
+    """REUSE-508."""
+    return Reason(
+        code="REUSE-508", text="a view of it gave wrong rows: quarantined until a person deletes that view"
+    )
+
+
 def reuse_off() -> Reason:
     """REUSE-507."""
     return Reason(code="REUSE-507", text="reuse is off")

@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from metastore import codec, tables
 from metastore.records import Reproduction, View, ViewState
 from metastore.statements.views import raise_generation
+from signatures.model import NormalizedSignature
 
 _reproductions: Final = tables.reproductions
 _views: Final = tables.views
@@ -31,6 +32,16 @@ def quarantine(
         )
     connection.execute(insert(_reproductions), codec.to_row(reproduction))
     raise_generation(connection, reproduction.tenant)
+
+
+def is_quarantined(connection: Connection, tenant: str, normalized: NormalizedSignature) -> bool:
+    """Whether any view of the computation is barred."""
+    query = select(_views.c.precise).where(
+        _views.c.tenant == tenant,
+        _views.c.normalized == normalized,
+        _views.c.state == ViewState.QUARANTINED.value,
+    )
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def every(connection: Connection, tenant: str) -> tuple[Reproduction, ...]:

@@ -107,6 +107,9 @@ class Builder:
         pause = self.setbacks.wait_seconds(normalized)
         if pause:
             return Outcome(reason=rejections.build_failed_before(pause))
+        # One over other versions of the inputs counts too: what made it wrong may still be there.
+        if self.metastore.is_quarantined(self.tenant, normalized):
+            return Outcome(reason=rejections.quarantined())
         whole = build.ordinal == template.compiled.statement
         last_seconds = template.last_seconds if whole else None
         margin = self.policy.views.lease_margin

@@ -58,6 +58,19 @@ def test_quarantined_view_is_neither_read_nor_built_nor_expired(metastore: Metas
     assert metastore.acquire_lease(tenant, wrong.precise, "job-2", 10.0)
 
 
+def test_quarantine_is_of_the_computation(metastore: Metastore, tenant: str) -> None:
+    """Over whatever versions, of this tenant, until the view is deleted."""
+    wrong = view(tenant)
+    metastore.publish(wrong, SALES, "job-1")
+    assert not metastore.is_quarantined(tenant, wrong.normalized)
+    metastore.quarantine([wrong], "other rows", reproduction(tenant, wrong))
+    assert metastore.is_quarantined(tenant, wrong.normalized)
+    assert not metastore.is_quarantined(tenant, NormalizedSignature("b" * 32))
+    assert not metastore.is_quarantined(f"{tenant}-other", wrong.normalized)
+    metastore.delete_views(tenant, [wrong.precise])
+    assert not metastore.is_quarantined(tenant, wrong.normalized)
+
+
 def test_failing_reader_does_not_end_a_quarantine(metastore: Metastore, tenant: str) -> None:
     """A statement that fails makes a view suspect, which expires, so it must not take the bar away."""
     wrong = view(tenant)

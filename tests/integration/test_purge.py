@@ -8,10 +8,13 @@ from pathlib import Path
 import duckdb
 import pytest
 
+import optimizer_plugin
 from metastore.embedded import embedded_url
 from metastore.opening import open_metastore
 from metastore.records import ViewState
 from optimizer_plugin.admin.lineage import named_by
+from optimizer_plugin.engines.duckdb.connection import ReuseConnection
+from optimizer_plugin.policies import Policy
 from optimizer_plugin.views.store import Store
 from tests.integration.test_verified_reuse import spoil, verifying
 from tests.support.workplace import HIGHEST, TOTALS, Workplace, new_workplace
@@ -29,6 +32,18 @@ def url(module_server_directory: Path) -> str:
 def place(url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Workplace:
     """A workplace without any history."""
     return new_workplace(url, tmp_path, capsys)
+
+
+def wrap(place: Workplace, policy: str | Policy) -> ReuseConnection:
+    """A wrapped connection to the workplace's database."""
+    return optimizer_plugin.wrap(
+        duckdb.connect(str(place.database)),
+        metastore=place.url,
+        store=place.store,
+        tenant=place.tenant,
+        policy=policy,
+        strict=True,
+    )
 
 
 def left_over(place: Workplace) -> set[str]:
@@ -125,19 +140,10 @@ def test_purge_for_every_tenant(place: Workplace, tmp_path: Path, capsys: pytest
 
 def test_reader_of_a_purged_view_finishes(place: Workplace) -> None:
     """A statement that began to read goes on: on POSIX an open file outlives its name."""
-    import optimizer_plugin
-
     with duckdb.connect(str(place.database)) as plain:
         plain.execute("CREATE TABLE wide AS SELECT range AS a, hash(range)::VARCHAR AS b FROM range(300000)")
     sql = "SELECT a, b FROM wide WHERE a % 2 = 0"
-    connection = optimizer_plugin.wrap(
-        duckdb.connect(str(place.database)),
-        metastore=place.url,
-        store=place.store,
-        tenant=place.tenant,
-        policy="eager",
-        strict=True,
-    )
+    connection = wrap(place, "eager")
     connection.execute(sql).fetchall()
     reading = connection.execute(sql)
     assert connection.reuse.last is not None
@@ -154,10 +160,10 @@ def test_quarantined_views_are_shown_and_purged(place: Workplace) -> None:
     place.work(ONLY_SHOPS)
     metastore = open_metastore(place.url, data_directory=place.store)
     spoil(metastore.views(place.tenant), "* REPLACE (CAST(c1 + 5 AS BIGINT) AS c1)")
-    place.work(ONLY_SHOPS, policy=verifying())
-    deadline = datetime.now(UTC) + timedelta(seconds=30)
-    while not metastore.reproductions(place.tenant) and datetime.now(UTC) < deadline:
-        place.work(ONLY_SHOPS, policy=verifying())
+    connection = wrap(place, verifying())
+    connection.execute(ONLY_SHOPS).fetchall()
+    assert connection.reuse.wait_for_verification()
+    connection.close()
     (kept,) = metastore.reproductions(place.tenant)
     barred = [v.precise for v in metastore.views(place.tenant) if v.state is ViewState.QUARANTINED]
     assert barred == list(kept.views)

@@ -199,6 +199,28 @@ def test_quarantine_outlives_the_connection(shop: Shop) -> None:
     second.close()
 
 
+def test_quarantine_outlives_a_change_of_the_inputs(shop: Shop) -> None:
+    """What made a view wrong may make the next version's wrong too, so that is not built either."""
+    connection = shop.wrap(WHOLE)
+    connection.execute(TOTALS).fetchall()
+    assert connection.reuse.wait_for_verification()
+    (view,) = views_of(connection)
+    spoil((view,), "* REPLACE (c1 + 1 AS c1)")
+    read_twice(connection, TOTALS)
+    connection.execute("INSERT INTO orders VALUES (1, 1, 1)")
+    for _ in range(2):
+        connection.execute(TOTALS).fetchall()
+        report = connection.reuse.last
+        assert report is not None
+        assert not {*report.reads, *report.builds}
+        assert "REUSE-508" in {reason.code for reason in report.not_reused}
+    connection.reuse.session.metastore.delete_views(shop.tenant, [view.precise])
+    connection.execute(TOTALS).fetchall()
+    assert connection.reuse.last is not None
+    assert connection.reuse.last.builds
+    connection.close()
+
+
 @pytest.mark.parametrize(
     "sql", [LUCKY, "SELECT max(n) FROM (SELECT shop, count(*) AS n FROM orders GROUP BY shop) t"]
 )
