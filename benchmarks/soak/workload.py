@@ -66,8 +66,7 @@ class Versions:
     def connect(self, version: int | None = None) -> duckdb.DuckDBPyConnection:
         """A plain connection to the current file, or to a version's."""
         file = self.current if version is None else self.kept(version)
-        # DuckDB's cache of files mixes the bytes of two files where one is replaced while it is open.
-        connection = duckdb.connect(config={"threads": 1, "enable_external_file_cache": False})
+        connection = duckdb.connect(config={"threads": 1})
         connection.execute(f"CREATE VIEW orders AS SELECT * FROM read_parquet('{file}')")
         connection.execute(
             "CREATE TABLE shops AS SELECT range AS id, 'region ' || range % 4 AS region FROM range(20)"
