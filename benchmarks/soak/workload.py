@@ -14,7 +14,7 @@ _TEMPLATES = (
     "SELECT shop, sum(amount) AS total FROM orders WHERE amount > {n} GROUP BY shop",
     "SELECT region, count(*) AS n FROM orders o JOIN shops s ON s.id = shop WHERE amount < {n} GROUP BY 1",
     "SELECT max(amount) AS most, min(amount) AS least FROM orders WHERE shop = {n} % 20",
-    "SELECT region, avg(amount) AS m FROM orders o, shops s WHERE shop = s.id AND o.id % 100 = {n} GROUP BY 1",
+    "SELECT region, avg(amount) AS m FROM orders o, shops s WHERE shop = s.id AND o.id % 99 = {n} GROUP BY 1",
     "SELECT id, amount FROM orders WHERE id % 1000 = {n} ORDER BY amount DESC, id LIMIT 20",
     "SELECT count(DISTINCT amount) AS amounts FROM orders WHERE shop <> {n}",
     "SELECT shop, amount, count(*) AS n FROM orders WHERE amount BETWEEN {n} AND {n} + 5 GROUP BY ALL",

@@ -6,7 +6,7 @@ from benchmarks.soak.running import SoakSettings, run_soak
 
 
 def test_soak() -> None:
-    """Processes with threads beside a writer: no wrong result, no deadlock, each view built once a version."""
+    """Processes with threads beside a writer: no wrong result, no deadlock, each view built once."""
     settings = SoakSettings(processes=2, threads=2, seconds=5.0, statements=16, write_seconds=2.0)
     figures = run_soak(settings)
     assert figures.passed, str(figures)
