@@ -66,6 +66,7 @@ class SoakFigures:
                 f"waits for a builder   {tally.waits} ({tally.wait_seconds:.3f} s in all)",
                 f"fallbacks, errors     {tally.fallbacks}, {tally.errors}",
                 f"between two versions  {tally.mixed} (without reuse)",
+                f"errors of DuckDB's    {tally.engine_errors} (without reuse, as on a plain connection)",
                 f"leases left           {self.leases_left}",
                 f"not read, by reason   {tally.codes}",
                 *tally.wrong,

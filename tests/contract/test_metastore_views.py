@@ -231,6 +231,29 @@ class TestLeases:
         assert not metastore.acquire_lease(tenant, precise(1), "two", 60)
         assert metastore.leases(tenant) == ()
 
+    def test_build_in_progress_is_told_by_the_metastores_clock(
+        self, metastore: Metastore, tenant: str
+    ) -> None:
+        """How long the lease has run and may run; nothing where it is free or has run out."""
+        assert metastore.build_in_progress(tenant, precise(1)) is None
+        metastore.acquire_lease(tenant, precise(1), "one", 60)
+        found = metastore.build_in_progress(tenant, precise(1))
+        assert found is not None
+        assert found.holder == "one"
+        assert found.elapsed_seconds >= 0
+        assert found.elapsed_seconds + found.remaining_seconds == pytest.approx(60)
+        metastore.acquire_lease(tenant, precise(1), "one", 0)
+        assert metastore.build_in_progress(tenant, precise(1)) is None
+
+    def test_dead_leases_are_removed(self, metastore: Metastore, tenant: str) -> None:
+        """Those that ran out go and are handed back, once; those that run stay."""
+        metastore.acquire_lease(tenant, precise(1), "crashed", 0)
+        metastore.acquire_lease(tenant, precise(2), "busy", 60)
+        assert metastore.remove_dead_leases(tenant, 3600.0) == ()
+        assert [it.holder for it in metastore.remove_dead_leases(tenant, 0.0)] == ["crashed"]
+        assert metastore.remove_dead_leases(tenant, 0.0) == ()
+        assert [it.holder for it in metastore.leases(tenant)] == ["busy"]
+
     def test_late_but_unchallenged_builder_may_publish(self, metastore: Metastore, tenant: str) -> None:
         """A lease that ran out without another builder asking costs nobody anything."""
         metastore.acquire_lease(tenant, precise(1), "slow", 0)
@@ -246,6 +269,14 @@ class TestPublication:
         assert second.outcome is PublicationOutcome.ALREADY_PUBLISHED
         assert second.view == first
         assert metastore.views(tenant) == (first,)
+
+    def test_lifetime_goes_by_the_metastores_clock(self, metastore: Metastore, tenant: str) -> None:
+        """A view made long ago by its builder's clock is made now, and expires its lifetime later."""
+        published = metastore.publish(view(tenant, expires_at=None), SALES, "one", timedelta(hours=2)).view
+        assert published is not None
+        assert published.created_at > LONG_AGO + timedelta(days=1)
+        assert published.expires_at == published.created_at + timedelta(hours=2)
+        assert metastore.views(tenant) == (published,)
 
     def test_one_of_eight_racing_publications_wins(self, metastore: Metastore, tenant: str) -> None:
         """Without any lease still just one of several publications stands."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import subprocess
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import duckdb
 import pytest
 
+from metastore.opening import open_metastore
 from optimizer_plugin.engines.duckdb.connection import ReuseConnection
 from optimizer_plugin.engines.duckdb.engine import DuckDBEngine
 from tests.support.shared_shop import TOTALS, SharedShop, codes, python, rows_of, whole_results
@@ -138,3 +140,26 @@ def test_out_of_memory_in_a_spool(shop: SharedShop) -> None:
     plain.close()
     connection.close()
     assert shop.leases() == ()
+
+
+FORGETFUL = """
+import sys
+from pathlib import Path
+from tests.support.shared_shop import SharedShop, TOTALS
+
+url, directory, tenant = sys.argv[1:]
+connection = SharedShop(url, Path(directory), tenant).wrap(strict=True)
+connection.execute(TOTALS).fetchall()
+"""
+
+
+def test_program_ends_without_closing(shop: SharedShop) -> None:
+    """Its jobs are in the history all the same."""
+    process = python(FORGETFUL, shop.url, str(shop.directory), shop.tenant)
+    process.communicate()
+    assert process.returncode == 0
+    metastore = open_metastore(shop.url, data_directory=shop.directory)
+    now = datetime.now(UTC)
+    jobs = metastore.jobs(shop.tenant, now - timedelta(days=1), now + timedelta(days=1))
+    metastore.close()
+    assert len(jobs) == 1
