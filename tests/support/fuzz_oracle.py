@@ -60,7 +60,8 @@ class Finding:
     @property
     def sort(self) -> str:
         """What findings of one cause have in common: enough to shrink one without slipping to another."""
-        return " ".join(self.problem.split()[:2])
+        words = self.problem.partition(": ")[2].split()[:3]
+        return " ".join("#" if word.isdigit() else word for word in words)
 
 
 @dataclass(slots=True)
@@ -112,7 +113,7 @@ def play(program: Scenario) -> tuple[Finding | None, Counts]:
 
 def _step(pair: Pair, place: int, step: Step) -> Finding | None:
     parameters = list(step.parameters) if step.parameters is not None else None
-    plain: Any = pair.plain[step.cursor]
+    plain: Any = pair.plain[0 if step.raw else step.cursor]
     wrapped: Any = pair.raw if step.raw else pair.wrapped[step.cursor]
     count = _RUNS if step.is_query else 1
     expected = [run(plain, step.sql, parameters) for _ in range(count)]
