@@ -244,7 +244,7 @@ def _source(choices: Choices, alias: str, depth: int) -> tuple[str, Scope]:
 
 
 def _from(choices: Choices, depth: int) -> tuple[str, Scope]:
-    left, known = _source(choices, choices.of("a", "l"), depth)
+    left, known = _source(choices, choices.of("a", "m"), depth)
     if choices.below(3) == 0:
         return left, known
     right, other = _source(choices, "r", depth)
