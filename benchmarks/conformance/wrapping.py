@@ -1,26 +1,28 @@
-"""A wrapped connection that keeps nothing but its views: its metastore is this process's memory."""
+"""Connections wrapped so that everything that may be reused is reused, whatever that costs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 
-from metastore.opening import MEMORY_URL
+from metastore.ports import Metastore
 from optimizer_plugin import policies
 from optimizer_plugin.engines.duckdb.connection import ReuseConnection, open_connection
 from optimizer_plugin.settings import Settings
 from signatures.model import SubexpressionKind
 
 
-def wrap_in_memory(
-    connection: duckdb.DuckDBPyConnection, store: Path, kinds: Iterable[SubexpressionKind]
+def wrap_eagerly(
+    connection: duckdb.DuckDBPyConnection,
+    store: Path,
+    metastore: Metastore,
+    kinds: Iterable[SubexpressionKind] = tuple(SubexpressionKind),
 ) -> ReuseConnection:
     """Wrap a connection so that all of some kinds is built on sight and read, however slow that is."""
     settings = Settings.resolve(store=store, tenant="conformance", policy=_policy(kinds), environment={})
-    return open_connection(connection, replace(settings, metastore=MEMORY_URL))
+    return open_connection(connection, settings, shared=metastore)
 
 
 def _policy(kinds: Iterable[SubexpressionKind]) -> policies.Policy:
