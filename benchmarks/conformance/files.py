@@ -121,7 +121,9 @@ def compare_file(
         statements=len(runs[_PLAIN]),
         differences=tuple(differences),
         noise=tuple(noise),
-        **wrapped.counted,
+        spooled=wrapped.counted.get("spooled", 0),
+        reused=wrapped.counted.get("reused", 0),
+        errors=wrapped.counted.get("errors", 0),
     )
 
 

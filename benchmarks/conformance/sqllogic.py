@@ -132,8 +132,8 @@ def rounds(loop: Command) -> Iterator[Mapping[str, str]]:
     if words[0].endswith("loop"):
         if len(words) != 4 or not all(_is_integer(word) for word in words[2:]):
             raise FormatError(f"line {loop.line}: found {' '.join(words)}, expected loop NAME FIRST LAST")
-        for value in range(int(words[2]), int(words[3])):
-            yield {words[1]: str(value)}
+        for number in range(int(words[2]), int(words[3])):
+            yield {words[1]: str(number)}
         return
     if len(words) < 3:
         raise FormatError(f"line {loop.line}: found {' '.join(words)}, expected foreach NAME VALUE ...")

@@ -27,7 +27,9 @@ def files_below(path: Path) -> list[Path]:
     """
     found = [path] if path.is_file() else sorted(it for it in path.rglob("*") if it.suffix in SUFFIXES)
     if not found:
-        raise BenchmarkError(f"found no sqllogictest files in {path}", expected=f"files {', '.join(SUFFIXES)}")
+        raise BenchmarkError(
+            f"found no sqllogictest files in {path}", expected=f"files {', '.join(SUFFIXES)}"
+        )
     return found
 
 

@@ -1,4 +1,4 @@
-"""The differential fuzzer: ``python -m tests.support.fuzz`` runs until it finds a difference or is stopped."""
+"""The differential fuzzer: ``python -m tests.support.fuzz`` runs until it finds a difference."""
 
 from __future__ import annotations
 

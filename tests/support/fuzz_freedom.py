@@ -1,8 +1,8 @@
 """Tells whether SQL fixes a statement's rows, by asking a plain database that holds the same rows otherwise.
 
-``SELECT DISTINCT a, b ... ORDER BY a LIMIT 3`` may pick any of the rows that tie, ``first(x)`` any row: an engine
-gives the same ones again and again until a table is written anew or a join is turned around. Where a plain
-engine's answer depends on that, another answer of the wrapped one is not a wrong one.
+``SELECT a, b ... ORDER BY a LIMIT 3`` may pick any of the rows that tie, ``first(x)`` any row: an engine
+gives the same ones again and again until a table is written anew or a join is turned around. Where a
+plain engine's answer depends on that, another answer of the wrapped one is not a wrong one.
 """
 
 from __future__ import annotations

@@ -152,6 +152,8 @@ def _noted(pair: Pair, connection: ReuseConnection, step: Step) -> tuple[str, st
     counts.foreign_reads += sum(pair.builders.get(signature) != step.sql for signature in report.reads)
     stats = connection.reuse.stats()
     troubles = int(stats["errors"] + stats["fallbacks"])
-    trouble = f"inside: {connection.reuse.session.last_error}" if troubles > pair.troubles[step.cursor] else ""
+    trouble = (
+        f"inside: {connection.reuse.session.last_error}" if troubles > pair.troubles[step.cursor] else ""
+    )
     pair.troubles[step.cursor] = troubles
     return report.executed if report.rewritten else "", trouble

@@ -9,26 +9,32 @@ from tests.support.random_sql import Choices
 
 _KEYS = ("int", "str", "noc", "date", "bool", "dec", "enum", "dbl", "iv", "list")
 _AGGREGATES = (
-    ("int", "count(*)"), ("int", "count(<any>)"), ("big", "sum(<int>)"), ("int", "min(<int>)"), ("str", "max(<str>)"),
-    ("dec", "sum(<dec>)"), ("dbl", "sum(<dbl>)"), ("dbl", "avg(<int>)"), ("int", "count(DISTINCT <any>)"),
-    ("big", "sum(DISTINCT <int>)"), ("dec", "min(<dec>)"), ("date", "max(<date>)"), ("dbl", "max(<dbl>)"),
-    ("bool", "bool_and(<bool>)"), ("str", "string_agg(<str>, ',' ORDER BY <str>)"), ("list", "list(<int> ORDER BY <int>)"),
-    ("int", "any_value(<int>)"), ("int", "first(<int>)"), ("int", "arg_max(<int>, <int>)"), ("int", "mode(<int>)"),
-    ("dbl", "median(<int>)"), ("dbl", "quantile_cont(<int>, 0.5)"), ("int", "bit_and(<int>)"), ("list", "list(<int>)"),
-    ("str", "string_agg(<str>, '-')"), ("int", "max(<int> ORDER BY <int>)"), ("dec", "max(<dec>) - min(<dec>)"),
-    ("int", "count(*) + 1"), ("str", "min(<noc>)"), ("int", "count(DISTINCT <noc>)"), ("int", "last(<int> ORDER BY <int>)"),
-    ("dbl", "avg(<dec>)"), ("iv", "max(<iv>)"), ("bool", "bool_or(<bool>)"), ("int", "approx_count_distinct(<int>)"),
-    ("huge", "sum(<huge>)"), ("int", "count_if(<bool>)"), ("map", "histogram(<int>)"), ("str", "max(<enum>)::VARCHAR"),
+    ("int", "count(*)"), ("int", "count(<any>)"), ("big", "sum(<int>)"), ("int", "min(<int>)"),
+    ("str", "max(<str>)"), ("dec", "sum(<dec>)"), ("dbl", "sum(<dbl>)"), ("dbl", "avg(<int>)"),
+    ("int", "count(DISTINCT <any>)"), ("big", "sum(DISTINCT <int>)"), ("dec", "min(<dec>)"),
+    ("date", "max(<date>)"), ("dbl", "max(<dbl>)"), ("bool", "bool_and(<bool>)"),
+    ("str", "string_agg(<str>, ',' ORDER BY <str>)"), ("list", "list(<int> ORDER BY <int>)"),
+    ("int", "any_value(<int>)"), ("int", "first(<int>)"), ("int", "arg_max(<int>, <int>)"),
+    ("int", "mode(<int>)"), ("dbl", "median(<int>)"), ("dbl", "quantile_cont(<int>, 0.5)"),
+    ("int", "bit_and(<int>)"), ("list", "list(<int>)"), ("str", "string_agg(<str>, '-')"),
+    ("int", "max(<int> ORDER BY <int>)"), ("dec", "max(<dec>) - min(<dec>)"), ("int", "count(*) + 1"),
+    ("str", "min(<noc>)"), ("int", "count(DISTINCT <noc>)"), ("int", "last(<int> ORDER BY <int>)"),
+    ("dbl", "avg(<dec>)"), ("iv", "max(<iv>)"), ("bool", "bool_or(<bool>)"),
+    ("int", "approx_count_distinct(<int>)"), ("huge", "sum(<huge>)"), ("int", "count_if(<bool>)"),
+    ("map", "histogram(<int>)"), ("str", "max(<enum>)::VARCHAR"),
 )  # fmt: skip
 _WINDOWS = (
-    ("int", "row_number()"), ("int", "rank()"), ("int", "dense_rank()"), ("big", "sum(<int>)"), ("int", "count(*)"),
-    ("int", "lag(<int>)"), ("str", "first_value(<str>)"), ("int", "max(<int>)"), ("int", "ntile(2)"),
-    ("str", "lead(<str>, 1, 'z')"), ("int", "last_value(<int> IGNORE NULLS)"), ("dec", "sum(<dec>)"),
-    ("dbl", "percent_rank()"), ("int", "nth_value(<int>, 2)"), ("int", "count(DISTINCT <int>)"), ("dbl", "cume_dist()"),
+    ("int", "row_number()"), ("int", "rank()"), ("int", "dense_rank()"), ("big", "sum(<int>)"),
+    ("int", "count(*)"), ("int", "lag(<int>)"), ("str", "first_value(<str>)"), ("int", "max(<int>)"),
+    ("int", "ntile(2)"), ("str", "lead(<str>, 1, 'z')"), ("int", "last_value(<int> IGNORE NULLS)"),
+    ("dec", "sum(<dec>)"), ("dbl", "percent_rank()"), ("int", "nth_value(<int>, 2)"),
+    ("int", "count(DISTINCT <int>)"), ("dbl", "cume_dist()"),
 )  # fmt: skip
 _FRAMES = (
-    "", "", "", "", " ROWS BETWEEN 1 PRECEDING AND CURRENT ROW", " RANGE BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING",
-    " GROUPS BETWEEN 1 PRECEDING AND 1 FOLLOWING", " ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW EXCLUDE TIES",
+    "", "", "", "", " ROWS BETWEEN 1 PRECEDING AND CURRENT ROW",
+    " RANGE BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING",
+    " GROUPS BETWEEN 1 PRECEDING AND 1 FOLLOWING",
+    " ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW EXCLUDE TIES",
 )  # fmt: skip
 
 
@@ -53,7 +59,13 @@ def query(choices: Choices, depth: int = 2) -> Query:
             first = _block(choices, depth - 1)
             second = _block(choices, depth - 1, first.types)
             operator = choices.of(
-                "UNION", "UNION ALL", "EXCEPT", "EXCEPT ALL", "INTERSECT", "INTERSECT ALL", "UNION ALL BY NAME"
+                "UNION",
+                "UNION ALL",
+                "EXCEPT",
+                "EXCEPT ALL",
+                "INTERSECT",
+                "INTERSECT ALL",
+                "UNION ALL BY NAME",
             )
             return Query(f"({first.text}) {operator} ({second.text})", first.types)
         case 1 | 2:
@@ -88,17 +100,25 @@ def _behind_cte(choices: Choices, depth: int) -> Query:
 
 def _ordered(choices: Choices, inner: Query) -> Query:
     order = choices.of(
-        "ORDER BY ALL", "ORDER BY ALL DESC", "ORDER BY ALL NULLS FIRST", "ORDER BY 1", "ORDER BY c0 DESC NULLS LAST"
+        "ORDER BY ALL",
+        "ORDER BY ALL DESC",
+        "ORDER BY ALL NULLS FIRST",
+        "ORDER BY 1",
+        "ORDER BY c0 DESC NULLS LAST",
     )
     total = "ALL" in order
-    limit = choices.of("", "", f" LIMIT {choices.below(6)}", f" LIMIT 3 OFFSET {choices.below(3)}", " LIMIT 40%")
+    limit = choices.of(
+        "", "", f" LIMIT {choices.below(6)}", f" LIMIT 3 OFFSET {choices.below(3)}", " LIMIT 40%"
+    )
     return Query(f"{inner.text} {order}{limit}", inner.types, ordered=total)
 
 
 _SPECIAL = (
     (
-        "WITH RECURSIVE t(n) AS (SELECT min(i) FROM g WHERE i >= 0 UNION ALL SELECT n + 1 FROM t WHERE n < 4) "
-        "SELECT n AS c0 FROM t",
+        (
+            "WITH RECURSIVE t(n) AS (SELECT min(i) FROM g WHERE i >= 0 UNION ALL SELECT n + 1 FROM t "
+            "WHERE n < 4) SELECT n AS c0 FROM t"
+        ),
         ("int",),
     ),
     ("SELECT c0: k, c1: sum(i) FROM f GROUP BY ALL", ("int", "big")),
@@ -114,12 +134,24 @@ _SPECIAL = (
     ("SELECT max(COLUMNS(['i', 'k'])) FROM g", ()),
     ("SELECT unnest(l) AS c0, k AS c1 FROM f", ("int", "int")),
     ("SELECT k AS c0, u AS c1 FROM g, unnest(g.l) AS w(u)", ("int", "int")),
-    ("SELECT g.k AS c0, x.m AS c1 FROM g, LATERAL (SELECT max(i) AS m FROM f WHERE f.k = g.k) x", ("int", "int")),
+    (
+        (
+            "SELECT g.k AS c0, x.m AS c1 FROM g, LATERAL (SELECT max(i) AS m FROM f WHERE f.k = g.k) "
+            "x"
+        ),
+        ("int", "int"),
+    ),
     ("SELECT f.k AS c0, o.v AS c1 FROM f ASOF JOIN o ON f.k = o.k AND f.i >= o.v", ("int", "int")),
     ("SELECT f.k AS c0, o.v AS c1 FROM f POSITIONAL JOIN o", ("int", "int")),
     ("SELECT k AS c0 FROM f USING SAMPLE 50% (bernoulli, 7)", ("int",)),
     ("SELECT k AS c0 FROM g TABLESAMPLE reservoir(3 ROWS) REPEATABLE (3)", ("int",)),
-    ("SELECT c0, count(*) AS c1 FROM (VALUES (1), (2), (NULL), (1)) v(c0) JOIN g ON g.k = c0 GROUP BY c0", ("int", "int")),
+    (
+        (
+            "SELECT c0, count(*) AS c1 FROM (VALUES (1), (2), (NULL), (1)) v(c0) JOIN g ON g.k = c0 "
+            "GROUP BY c0"
+        ),
+        ("int", "int"),
+    ),
     ("SELECT r AS c0, g.i AS c1 FROM range(4) t(r) LEFT JOIN g ON g.k = r", ("int", "int")),
     ("SELECT k AS c0, c AS c1 FROM by_key", ("int", "int")),
     ("SELECT v.k AS c0, v.n AS c1 FROM joined v WHERE v.k > 0", ("int", "dec")),
@@ -167,15 +199,22 @@ def _over(choices: Choices, source: str, scope: Scope, depth: int, types: tuple[
     """SELECT from a source: of groups, of windows, or of rows."""
     where = choices.of("", f" WHERE {_filter(choices, scope, depth)}")
     width = 1 + choices.below(3)
-    kinds = types or tuple(choices.of(*ALL_TYPES) if choices.below(3) == 0 else choices.of("int", "str", "dec") for _ in range(width))
+    kinds = types or tuple(
+        choices.of(*ALL_TYPES) if choices.below(3) == 0 else choices.of("int", "str", "dec")
+        for _ in range(width)
+    )
     form = choices.below(6)
     if form <= 1 and not types:
         return _grouped(choices, source + where, scope)
     if form == 2 and not types:
         chosen = [_WINDOWS[choices.below(len(_WINDOWS))] for _ in range(width)]
         calls = [f"{_any(choices, scope, call)} OVER ({_window(choices, scope)})" for _, call in chosen]
-        qualify = choices.of("", "", f" QUALIFY row_number() OVER ({_window(choices, scope)}) <= 2", " QUALIFY c0 > 1")
-        return Query(f"SELECT {_items(calls)} FROM {source}{where}{qualify}", tuple(kind for kind, _ in chosen))
+        qualify = choices.of(
+            "", "", f" QUALIFY row_number() OVER ({_window(choices, scope)}) <= 2", " QUALIFY c0 > 1"
+        )
+        return Query(
+            f"SELECT {_items(calls)} FROM {source}{where}{qualify}", tuple(kind for kind, _ in chosen)
+        )
     items = [_shown(choices, scope, kind, depth) for kind in kinds]
     distinct = choices.of("", "", "", "DISTINCT ")
     return Query(f"SELECT {distinct}{_items(items)} FROM {source}{where}", kinds)
@@ -185,7 +224,8 @@ def _shown(choices: Choices, scope: Scope, kind: str, depth: int) -> str:
     if kind == "int" and depth and choices.below(10) == 0:
         table, known = _table(choices, "y")
         inner = f" WHERE {condition(choices, known.and_also(scope), 1)}"
-        return f"(SELECT {_any(choices, known, choices.of('max(<int>)', 'count(*)', 'sum(<int>)'))} FROM {table}{inner})"
+        call = _any(choices, known, choices.of("max(<int>)", "count(*)", "sum(<int>)"))
+        return f"(SELECT {call} FROM {table}{inner})"
     text = value(choices, scope, kind, choices.below(3))
     # The client can't show times with a zone without another library.
     return f"({text})::VARCHAR" if kind == "tz" else text
@@ -204,12 +244,26 @@ def _grouped(choices: Choices, rest: str, scope: Scope) -> Query:
     keys = [value(choices, scope, kind, choices.below(2)) for kind in kinds]
     measures = [_AGGREGATES[choices.below(len(_AGGREGATES))] for _ in range(1 + choices.below(2))]
     calls = [_measure(choices, scope, call) for _, call in measures]
-    having = choices.of("", "", f" HAVING {_measure(choices, scope, 'count(*)')} > {choices.below(3)}", " HAVING c0 IS NOT NULL")
+    having = choices.of(
+        "",
+        "",
+        f" HAVING {_measure(choices, scope, 'count(*)')} > {choices.below(3)}",
+        " HAVING c0 IS NOT NULL",
+    )
     types = tuple(kind for kind, _ in measures)
     if choices.below(5) == 0:
-        return Query(f"SELECT {_items(calls)} FROM {rest}{having.replace(' HAVING c0 IS NOT NULL', '')}", types)
+        return Query(
+            f"SELECT {_items(calls)} FROM {rest}{having.replace(' HAVING c0 IS NOT NULL', '')}", types
+        )
     grouping = choices.of(
-        "{0}", "{0}", "{0}", "ALL", "ROLLUP ({0})", "CUBE ({0})", "GROUPING SETS (({0}), ({1}))", "GROUPING SETS (({0}), ())"
+        "{0}",
+        "{0}",
+        "{0}",
+        "ALL",
+        "ROLLUP ({0})",
+        "CUBE ({0})",
+        "GROUPING SETS (({0}), ({1}))",
+        "GROUPING SETS (({0}), ())",
     ).format(", ".join(keys), keys[-1])
     order = choices.of("", "", "", " ORDER BY ALL", " ORDER BY ALL LIMIT 3")
     text = f"SELECT {_items([*keys, *calls])} FROM {rest} GROUP BY {grouping}{having}{order}"
@@ -218,7 +272,13 @@ def _grouped(choices: Choices, rest: str, scope: Scope) -> Query:
 
 def _measure(choices: Choices, scope: Scope, call: str) -> str:
     text = _any(choices, scope, call)
-    if choices.below(6) == 0 and text.count("(") and " + " not in call and " - " not in call and "::" not in call:
+    if (
+        choices.below(6) == 0
+        and text.count("(")
+        and " + " not in call
+        and " - " not in call
+        and "::" not in call
+    ):
         text += f" FILTER (WHERE {condition(choices, scope, 1)})"
     return text
 
@@ -232,7 +292,10 @@ def _window(choices: Choices, scope: Scope) -> str:
 
 def _table(choices: Choices, alias: str) -> tuple[str, Scope]:
     name = choices.of("f", "f", "g", "g", "o")
-    columns = tuple((f'{alias}."{column}"' if " " in column else f"{alias}.{column}", kind) for column, kind in TABLES[name].items())
+    columns = tuple(
+        (f'{alias}."{column}"' if " " in column else f"{alias}.{column}", kind)
+        for column, kind in TABLES[name].items()
+    )
     return f"{name} {alias}", Scope(columns)
 
 
@@ -250,8 +313,9 @@ def _from(choices: Choices, depth: int) -> tuple[str, Scope]:
     right, other = _source(choices, "r", depth)
     both = known.and_also(other)
     kind = choices.of("int", "int", "int", "str", "noc", "dec", "date", "dbl")
-    equal = f"{value(choices, known, kind, 0)} {choices.of('=', '=', '=', '<', 'IS NOT DISTINCT FROM')} {value(choices, other, kind, 0)}"
-    on = f"{equal}{choices.of('', '', f' AND {condition(choices, both, 1)}')}"
+    one, another = value(choices, known, kind, 0), value(choices, other, kind, 0)
+    comparison = choices.of("=", "=", "=", "<", "IS NOT DISTINCT FROM")
+    on = f"{one} {comparison} {another}{choices.of('', '', f' AND {condition(choices, both, 1)}')}"
     text = choices.of(
         f"{left} JOIN {right} ON {on}",
         f"{left}, {right}",

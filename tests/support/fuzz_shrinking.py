@@ -100,16 +100,16 @@ def _pruned(tree: exp.Expr) -> Iterator[str]:
                 yield _printed(tree, node, child.copy())
         if node.arg_key is not None:
             yield _printed(tree, node, None)
-        if isinstance(node, exp.Condition) and not isinstance(node, exp.Literal | exp.Column | exp.Identifier):
+        if isinstance(node, exp.Condition) and not isinstance(
+            node, exp.Literal | exp.Column | exp.Identifier
+        ):
             yield _printed(tree, node, exp.Literal.number(1))
 
 
 def _printed(tree: exp.Expr, node: exp.Expr, instead: exp.Expr | None) -> str:
     """The text of the tree with another node at a place; the tree is as before afterwards."""
     copy = tree.copy()
-    target = next(
-        twin for original, twin in zip(tree.walk(), copy.walk(), strict=True) if original is node
-    )
+    target = next(twin for original, twin in zip(tree.walk(), copy.walk(), strict=True) if original is node)
     if instead is None:
         target.pop()
     else:

@@ -1,4 +1,4 @@
-"""Scenarios: tables, then statements that share parts, with writes, DDL, transactions and settings between."""
+"""Scenarios: tables, then statements that share parts, with writes, DDL and settings between."""
 
 from __future__ import annotations
 
@@ -121,10 +121,14 @@ def _asked(choices: Choices, found: Query, sent: list[Query]) -> Iterator[Step]:
         case 1:
             yield Step(sql=f"SELECT count(*) FROM ({text}) q", is_query=True, cursor=cursor)
         case 2:
-            yield Step(sql=f"WITH q AS ({text}) SELECT * FROM q, (SELECT 1) one", is_query=True, cursor=cursor)
+            yield Step(
+                sql=f"WITH q AS ({text}) SELECT * FROM q, (SELECT 1) one", is_query=True, cursor=cursor
+            )
         case 3:
             other = sent[choices.below(len(sent))].text
-            yield Step(sql=f"SELECT (SELECT count(*) FROM ({text})), (SELECT count(*) FROM ({other}))", is_query=True)
+            yield Step(
+                sql=f"SELECT (SELECT count(*) FROM ({text})), (SELECT count(*) FROM ({other}))", is_query=True
+            )
         case 4:
             name = choices.of("q1", "q2")
             yield Step(sql=f"CREATE OR REPLACE {choices.of('', 'TEMP ')}VIEW {name} AS {text}")
@@ -268,7 +272,9 @@ def _integers(choices: Choices) -> Iterator[Step]:
     for number in range(STEPS):
         if choices.below(15) == 0:
             table = choices.of("t", "u", "v")
-            yield Step(sql=choices.of(f"DELETE FROM {table} WHERE b = 3", f"INSERT INTO {table} VALUES (1, 2, 3)"))
+            yield Step(
+                sql=choices.of(f"DELETE FROM {table} WHERE b = 3", f"INSERT INTO {table} VALUES (1, 2, 3)")
+            )
         made = Choices(choices.random) if number == 0 or choices.below(8) == 0 else made.neighbour()
         sql = random_sql.statement(made)
         yield Step(sql=sql, is_query=True, ordered=sql.endswith("ORDER BY ALL"))
@@ -280,7 +286,14 @@ _SHOP = Known(
         "shops": ("id", "name", "region", "opened"),
         "items": ("item", "price", "Group", "two words"),
     },
-    {"shop": "sales", "qty": "sales", "amount": "sales", "region": "shops", "name": "shops", "price": "items"},
+    {
+        "shop": "sales",
+        "qty": "sales",
+        "amount": "sales",
+        "region": "shops",
+        "name": "shops",
+        "price": "items",
+    },
 )
 
 
@@ -293,7 +306,9 @@ def _analysts(choices: Choices) -> Iterator[Step]:
         for other in _like(text, choices.random):
             yield Step(sql=other, is_query=True)
         if choices.below(4) == 0:
-            yield Step(sql=choices.of("DELETE FROM sales WHERE id % 17 = 3", "UPDATE items SET price = price + 1"))
+            yield Step(
+                sql=choices.of("DELETE FROM sales WHERE id % 17 = 3", "UPDATE items SET price = price + 1")
+            )
 
 
 def _like(text: str, random: Random) -> list[str]:
