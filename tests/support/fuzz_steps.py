@@ -12,6 +12,7 @@ import sqlglot
 from signatures.model import SubexpressionKind
 from tests.support import analyst_statements, random_sql
 from tests.support.fuzz_queries import Query, query
+from tests.support.fuzz_texts import FILES, text
 from tests.support.fuzz_values import TABLES, create_tables, rows
 from tests.support.mutants import Known, mutants
 from tests.support.random_sql import Choices
@@ -34,7 +35,8 @@ SET VARIABLE w = 1;
 class Step:
     """A statement as a program sends it.
 
-    ``cursor`` says which of the program's cursors; ``raw`` that the wrapped program goes around the wrapper.
+    ``__DIR__`` in it stands for a directory of the program's own. ``cursor`` says which of the program's
+    cursors it goes to; ``raw`` that the wrapped program goes around the wrapper.
     """
 
     sql: str
@@ -225,7 +227,9 @@ _DDL = (
     "ALTER TABLE g ALTER k SET DATA TYPE BIGINT",
     "ALTER TABLE g ALTER k SET DATA TYPE INTEGER",
     "ALTER TABLE g RENAME TO g_away",
-    "ALTER TABLE g_away RENAME TO g",
+    "ALTER TABLE IF EXISTS g_away RENAME TO g",
+    "ALTER TABLE IF EXISTS g_away RENAME TO g",
+    "ALTER TABLE IF EXISTS g_away RENAME TO g",
     "CREATE MACRO abs(x) AS -x",
     "DROP MACRO abs",
     "CREATE INDEX IF NOT EXISTS g_k ON g(k)",
@@ -322,4 +326,22 @@ def _like(text: str, random: Random) -> list[str]:
     return random.sample(same, min(3, len(same))) + random.sample(others, min(3, len(others)))
 
 
-_WORLDS = (_many_types, _many_types, _many_types, _many_types, _integers, _analysts)
+def _texts(choices: Choices) -> Iterator[Step]:
+    """Statements written to go wrong, over the tables of all types."""
+    for sql in (*create_tables(choices), _NAMES, *FILES):
+        yield Step(sql=sql)
+    for _ in range(STEPS):
+        match choices.below(20):
+            case 0:
+                yield Step(sql=choices.of(_write(choices), *FILES), cursor=choices.below(4) // 3)
+            case 1:
+                yield from _between(choices)
+            case 2:
+                yield with_parameters(text(choices))
+            case _:
+                sql = text(choices)
+                ordered = sql.endswith("ORDER BY ALL")
+                yield Step(sql=sql, is_query=True, ordered=ordered, cursor=choices.below(5) // 4)
+
+
+_WORLDS = (_many_types, _many_types, _many_types, _texts, _texts, _texts, _integers, _analysts)
