@@ -13,7 +13,7 @@ DUCKDB2_TESTS = $(sort $(wildcard tests/*/test_duckdb*.py tests/*/test_*engine*.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-duckdb2 check format bench coverage wheel-check lock clean
+.PHONY: help setup demo test test-duckdb2 check format bench fuzz coverage wheel-check lock clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ format: $(STAMP)  ## Format, and correct what ruff can.
 
 bench: $(STAMP)  ## TPC-DS with and without reuse, side by side; ARGS are passed on.
 	$(BIN)/python -m benchmarks tpcds $(ARGS)
+
+fuzz: $(STAMP)  ## Random programs, plain and wrapped, until they differ; ARGS are passed on.
+	$(BIN)/python -m tests.support.fuzz $(ARGS)
 
 coverage: $(STAMP)  ## Run all tests and show the lines that none of them reached.
 	$(BIN)/python -m pytest --cov

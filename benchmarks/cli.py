@@ -1,4 +1,4 @@
-"""The command line of the harness: ``python -m benchmarks tpcds ...``.
+"""The command line of the harness: ``python -m benchmarks tpcds ...`` and ``... conformance PATH``.
 
 Exit codes: 0 everything measured and every result right; 1 a result differs; 2 the run could not be made.
 """
@@ -16,7 +16,10 @@ from typing import Annotated
 import duckdb
 import typer
 from rich.console import Console
+from rich.progress import track
 
+from benchmarks.conformance.pytests import compare_pytests, print_pytests
+from benchmarks.conformance.suite import compare_all, files_below, print_summary, write_results
 from benchmarks.console import print_outcome
 from benchmarks.errors import BenchmarkError
 from benchmarks.progress import progress_bar
@@ -38,6 +41,9 @@ EXIT_DIFFERENCE = 1
 
 EXIT_UNUSABLE = 2
 """Exit code of a run that could not be made."""
+
+PYTEST_SECONDS = 3600.0
+"""The least time that a run of a folder of pytest files is given."""
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
 
@@ -108,6 +114,31 @@ def soak(
     output.write_text(json.dumps(asdict(figures), indent=2) + "\n")
     typer.echo(str(figures))
     if not figures.passed:
+        raise typer.Exit(EXIT_DIFFERENCE)
+
+
+@app.command()
+def conformance(
+    path: Annotated[Path, typer.Argument(exists=True, help="A sqllogictest file, or a folder of them.")],
+    pytest: Annotated[bool, typer.Option("--pytest", help="The folder holds pytest files.")] = False,
+    root: Annotated[Path, typer.Option(help="Where relative paths in the files start.")] = Path(),
+    workers: Annotated[int, typer.Option(min=1, help="Files at a time.")] = 2,
+    seconds: Annotated[float, typer.Option(min=1, help="Longest time for one file.")] = 120.0,
+    output: Annotated[Path | None, typer.Option(help="File for all results, a JSON object a line.")] = None,
+) -> None:
+    """Run somebody's tests of the engine plain and wrapped, and list what differs."""
+    console = Console(soft_wrap=True)
+    if pytest:
+        tests = compare_pytests(path, seconds=max(seconds, PYTEST_SECONDS))
+        print_pytests(tests, console)
+        raise typer.Exit(EXIT_DIFFERENCE if tests.differences else 0)
+    files = files_below(path)
+    compared = compare_all(files, root.absolute(), workers=workers, seconds=seconds)
+    results = list(track(compared, "comparing", len(files), console=Console(stderr=True)))
+    if output is not None:
+        write_results(results, output)
+    print_summary(results, console)
+    if any(result.differences for result in results):
         raise typer.Exit(EXIT_DIFFERENCE)
 
 

@@ -112,7 +112,7 @@ def _compiled(
         definitions=tuple(queries),
         statement=statement,
         unaliased_items=_unaliased(placed, found, statement),
-        has_parameters=context.parameters > 0,
+        has_parameters=template.has_parameters,
         unresolved=tuple(context.unresolved),
         is_query=True,
     )

@@ -23,6 +23,8 @@ class Grouping:
     """Keys of one block as they are found; a key written twice is one key."""
 
     keys: list[Expression] = field(default_factory=list)
+    spellings: dict[int, set[str]] = field(default_factory=dict)
+    """How the text writes each key, in lower case."""
 
     def index(self, key: Expression) -> int:
         """The key's place, added if it is new."""
@@ -49,6 +51,9 @@ def grouping_sets(
     )
     if len(sets) > MAX_SETS:
         raise NotUnderstood(f"more than {MAX_SETS} grouping sets")
+    if any(len(spellings) > 1 for spellings in grouping.spellings.values()):
+        # ROLLUP (t.a, a) has two keys for DuckDB and ROLLUP (a, a) one: their rows differ.
+        raise NotUnderstood("a key of grouping sets that is written in two ways")
     return sets
 
 
@@ -59,7 +64,12 @@ def _element(
         while isinstance(part, exp.Paren):
             part = part.this
         members = part.expressions if isinstance(part, exp.Tuple) else [part]
-        return tuple(grouping.index(bind_key(member)) for member in members)
+        return tuple(key(member) for member in members)
+
+    def key(member: exp.Expr) -> int:
+        index = grouping.index(bind_key(member))
+        grouping.spellings.setdefault(index, set()).add(member.sql().lower())
+        return index
 
     match node:
         case exp.Rollup():

@@ -29,6 +29,7 @@ _STRINGS = frozenset(
     }
 )
 _NAMES = frozenset({TokenType.VAR, TokenType.IDENTIFIER})
+_PARAMETERS = frozenset({TokenType.PLACEHOLDER, TokenType.PARAMETER})
 _CHECKED = _NUMBERS | _STRINGS | _NAMES | {TokenType.TRUE, TokenType.FALSE, TokenType.NULL}
 _SYNTAX = frozenset(
     """at by current exclude first following groups if ignore lambda last materialized name no nulls only
@@ -45,6 +46,7 @@ class Template:
     digest: str
     text: str
     literals: tuple[str, ...]
+    has_parameters: bool = False
 
 
 def tokens_of(text: str, dialect: str) -> list[Token]:
@@ -94,7 +96,12 @@ def template_of(tokens: list[Token], *, known_names: Collection[str] | None = No
         else:
             parts.append(token.text.lower())
     shown = " ".join(parts)
-    return Template(digest=xxh3_128_hexdigest(shown.encode()), text=shown, literals=tuple(literals))
+    return Template(
+        digest=xxh3_128_hexdigest(shown.encode()),
+        text=shown,
+        literals=tuple(literals),
+        has_parameters=any(token.token_type in _PARAMETERS for token in tokens),
+    )
 
 
 def same_text_digest(tokens: list[Token]) -> str:

@@ -34,13 +34,22 @@ from optimizer_plugin.settings import Settings
 STATEMENTS_KEPT = 2_000
 
 
-def open_connection(connection: duckdb.DuckDBPyConnection, settings: Settings) -> ReuseConnection:
+def open_connection(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, *, shared: Metastore | None = None
+) -> ReuseConnection:
     """Wrap a connection with a session of its own.
+
+    Args:
+        connection: An open DuckDB connection.
+        settings: Where things lie.
+        shared: A metastore that stays open when the connection is closed; else the settings name one.
 
     Raises:
         ReuseError: as ``optimizer_plugin.wrap`` says.
     """
     prepare_store(settings)
+    if shared is not None:
+        return _wrapped(connection, DuckDBEngine(connection), shared, settings, owner=False)
     metastore = opened_metastore(settings)
     try:
         return _wrapped(connection, DuckDBEngine(connection), metastore, settings, owner=True)

@@ -159,9 +159,11 @@ def _built_in(name: str, group: Sequence[Overload], *, user_defined: bool) -> Fu
     if kind not in (FunctionKind.MACRO, FunctionKind.TABLE_MACRO):
         return FunctionFacts(name=name, kind=kind, stability=stability, user_defined=user_defined)
     if stability is not Stability.CONSISTENT or len(macros) != len(group):
-        # A macro that only names a session function, or shares its name with functions, is judged by the
-        # lists above, not by its text.
-        return FunctionFacts(name=name, kind=FunctionKind.SCALAR, stability=_worse(stability))
+        # A macro that only names a session function, or shares its name with functions (histogram() is an
+        # aggregate and also a table macro), is judged by the lists above, not by its text.
+        others = [each.kind for each in group if each.definition is None]
+        kind = next((kind for kind in _KIND_ORDER if kind in others), FunctionKind.SCALAR)
+        return FunctionFacts(name=name, kind=kind, stability=_worse(stability))
     return _macro(name, macros, tuple(", ".join(each.parameters) for each in macros))
 
 

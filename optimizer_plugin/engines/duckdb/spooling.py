@@ -27,6 +27,7 @@ from optimizer_plugin.private_files import make_directories
 PART = "part-0.parquet"
 ROW_GROUP_ROWS = 122_880
 _CHUNK_BYTES = 1 << 20
+_FLOATING = re.compile(r"\b(?:DOUBLE|FLOAT)\b")
 
 
 def stored_columns(columns: Sequence[OutputColumn]) -> tuple[StoredColumn, ...]:
@@ -59,6 +60,9 @@ def copy_statement(request: SpoolRequest, columns: Sequence[StoredColumn], targe
         )
         order = f" ORDER BY {keys}"
     options = f"FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE {ROW_GROUP_ROWS}"
+    if any(_FLOATING.search(column.stored_type) for column in columns):
+        # The dictionaries of DuckDB 1.5 hold equal values once: -0.0 would come back as 0.0.
+        options += ", DICTIONARY_SIZE_LIMIT 0"
     # The line ends keep a comment at the end of the statement from swallowing the parenthesis.
     return (
         f"COPY (SELECT {values} FROM (\n{request.sql}\n) AS q({names}){order}) "
