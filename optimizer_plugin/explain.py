@@ -14,10 +14,10 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 
 from metastore.records import Annotation, Lookup, View
-from optimizer_plugin.engines.ports import Moment
 from optimizer_plugin.misses import nearest_miss
 from optimizer_plugin.policies import Materialize, WholeResultsOnSight
 from optimizer_plugin.session import Session
+from optimizer_plugin.staleness import Tolerated, whole_read
 from optimizer_plugin.templates import Template, Versions
 from optimizer_plugin.views.offers import decision_policy, offered
 from rewriter import rejections
@@ -121,19 +121,27 @@ def explain(session: Session, sql: str) -> Explanation:
     Raises:
         MetastoreError: where the metastore does not answer.
     """
+    asked_at = session.staleness.clock()
     moment = session.engine.look()
+    if moment.in_transaction:
+        note = str(rejections.in_transaction())
+        return Explanation(text=sql, tenant=session.tenant, policy=session.policy.name, notes=(note,))
     template = session.templates.find(sql, moment.catalog)
-    notes = _notes(session, template, moment)
-    if not template.compiled.is_query or moment.in_transaction:
+    template, versions = session.with_versions(template, sql, moment)
+    notes = _notes(session, template)
+    if not template.compiled.is_query:
         return _refused(session, template, notes)
     environment = moment.environment
-    versions = session.engine.versions(template.inputs, since=moment)
     found = session.metastore.lookup(session.tenant, template.tags, environment)
+    stale = session.staleness.tolerated(versions, session.policy.staleness, asked_at)
+    if stale is not None and _stale_read(session, template, stale, environment, found):
+        versions = stale.versions
+        notes = (*notes, stale.note(session.policy.staleness))
     precise = {
         each.ordinal: _signature(template, each, versions, environment, found) for each in template.candidates
     }
     decision = _decision(session, template, precise, versions, found)
-    rewritten, problem = _rewritten(session, template, decision.reads, found)
+    rewritten, problem = _rewritten(session, template, decision.reads, found, environment)
     if problem is not None:
         refused = tuple(Rejection(ordinal=read.ordinal, reason=problem) for read in decision.reads)
         decision = Decision(builds=decision.builds, rejections=(*refused, *decision.rejections))
@@ -153,6 +161,13 @@ def explain(session: Session, sql: str) -> Explanation:
     )
 
 
+def _stale_read(
+    session: Session, template: Template, stale: Tolerated, environment: str, found: Lookup
+) -> bool:
+    views = {view.precise: view for view in found.views}
+    return bool(whole_read(template, stale, environment, None, views, session.policy).reads)
+
+
 def _signature(
     template: Template, subexpression: Subexpression, versions: Versions, environment: str, found: Lookup
 ) -> PreciseSignature | Reason:
@@ -164,15 +179,13 @@ def _signature(
     return template.beside(signature, subexpression, offered(view).keys)
 
 
-def _notes(session: Session, template: Template, moment: Moment) -> tuple[str, ...]:
+def _notes(session: Session, template: Template) -> tuple[str, ...]:
     compiled = template.compiled
     notes: list[str] = []
     if not compiled.is_query:
         notes.append("not a single SELECT: it runs as written")
     if not session.enabled or session.policy.name == "off":
         notes.append("reuse is off: the statement runs as written")
-    if moment.in_transaction:
-        notes.append(str(rejections.in_transaction()))
     if compiled.unresolved:
         notes.append(f"names that were not found: {', '.join(compiled.unresolved)}")
     if compiled.has_parameters:
@@ -183,11 +196,12 @@ def _notes(session: Session, template: Template, moment: Moment) -> tuple[str, .
 
 
 def _refused(session: Session, template: Template, notes: tuple[str, ...]) -> Explanation:
-    """All that is known without asking for versions: nothing is run inside a transaction that may fail."""
+    """What is known of a statement that is not a query."""
     compiled = template.compiled
     refused = [
-        Rejection(ordinal=each.ordinal, reason=(*each.ineligible, rejections.in_transaction())[0])
+        Rejection(ordinal=each.ordinal, reason=each.ineligible[0])
         for each in compiled.subexpressions
+        if each.ineligible
     ]
     return Explanation(
         text=compiled.text,
@@ -248,7 +262,7 @@ def _kept_on_sight(
 
 
 def _rewritten(
-    session: Session, template: Template, reads: Sequence[Read], found: Lookup
+    session: Session, template: Template, reads: Sequence[Read], found: Lookup, environment: str
 ) -> tuple[str | None, Reason | None]:
     """The edited statement, or why its views can't be read after all. Its rows are not asked for."""
     if not reads:
@@ -259,7 +273,7 @@ def _rewritten(
         return session.builder.scan(views[read.view.precise], pairs)
 
     try:
-        outputs = template.outputs(session.engine, None)
+        outputs = template.outputs(session.engine, None, environment)
         text = rewrite(template.compiled, reads, scan, [output.name for output in outputs])
         same = tuple(session.engine.describe(text)) == tuple(outputs)
     except Exception as error:  # noqa: BLE001 - engines raise errors of their own, and a job would go on too

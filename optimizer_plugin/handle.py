@@ -33,10 +33,11 @@ class ReuseHandle:
     def stats(self) -> dict[str, float]:
         """Counters since wrapping.
 
-        ``queries``, ``spooled``, ``reused``, ``fallbacks``, ``bypassed``, ``errors``, ``overhead_seconds``
-        (time of ours before statements ran, spooling left out), ``saved_seconds``, ``dropped`` (jobs that
-        did not get into the history), and of verified reuse ``verified``, ``mismatched``, ``void``
-        (checks that could say nothing) and ``unverified`` (samples that found the verifier busy).
+        ``queries``, ``spooled``, ``reused``, ``stale`` (reused by bounded staleness), ``fallbacks``,
+        ``bypassed``, ``errors``, ``overhead_seconds`` (time of ours before statements ran, spooling left
+        out), ``saved_seconds``, ``dropped`` (jobs that did not get into the history), and of verified reuse
+        ``verified``, ``mismatched``, ``void`` (checks that could say nothing) and ``unverified`` (samples
+        that found the verifier busy).
         """
         counters: dict[str, float] = asdict(self.session.counters)
         counters["dropped"] = self.session.recorder.dropped + self.session.recorder.failed

@@ -164,6 +164,33 @@ class ViewsPolicy(_Section):
     """Factor on the mined average build time after which another job may take a lease over."""
 
 
+class BoundedInput(_Section):
+    """One input whose older versions may be gone by, and for how long."""
+
+    name: Annotated[str, Field(min_length=1)]
+    """"main.orders", a database's path with "#main.orders", or a glob of files as statements write it."""
+    seconds: _Amount
+    """Seconds after a change for which whole results from before it are still read."""
+
+
+class StalenessPolicy(_Section):
+    """[staleness]: inputs whose views stay good for a while after they changed."""
+
+    inputs: tuple[BoundedInput, ...] = ()
+    """Inputs by name, each with its seconds; none unless they are named."""
+
+    def allowed_seconds(self, identity: str) -> float:
+        """For how long an older version of an input may be gone by; 0.0 where it is not named.
+
+        Names are compared whole: a pattern would name tables that nobody thought of.
+        """
+        if not self.inputs:
+            return 0.0
+        kind, _, rest = identity.partition(":")
+        names = {rest.partition(":")[2]} if kind == "files" else {rest, rest.rpartition("#")[2]}
+        return min((each.seconds for each in self.inputs if each.name in names), default=0.0)
+
+
 class HistoryPolicy(_Section):
     """[history]: what is recorded of each job."""
 
@@ -183,6 +210,7 @@ class Policy(_Section):
     cost: CostPolicy = CostPolicy()
     selection: SelectionPolicy = SelectionPolicy()
     views: ViewsPolicy = ViewsPolicy()
+    staleness: StalenessPolicy = StalenessPolicy()
     history: HistoryPolicy = HistoryPolicy()
 
 

@@ -25,7 +25,8 @@ from optimizer_plugin.engines.ports import Engine, Moment, OutputColumn, Paramet
 from optimizer_plugin.meaning import keeps_meaning
 from optimizer_plugin.policies import Materialize, Policy, WholeResultsOnSight
 from optimizer_plugin.recording import Finished, Recorder
-from optimizer_plugin.templates import Template, Templates
+from optimizer_plugin.staleness import Staleness, Tolerated, whole_read
+from optimizer_plugin.templates import Template, Templates, Versions
 from optimizer_plugin.verification import Sample
 from optimizer_plugin.verifying import Verifier
 from optimizer_plugin.views.building import Builder, BuildingJob
@@ -63,8 +64,11 @@ class Report:
     error: str = ""
     template: Template | None = None
     versions: Mapping[InputIdentity, InputVersion | None] = field(default_factory=dict)
-    environment: str = ""
+    moment: Moment | None = None
+    """What the connection showed when the statement was signed."""
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    stale: Tolerated | None = None
+    """Older versions that the policy let this job go by, where it read a view of them."""
     profiled: bool = False
     whole: bool = False
     """A view of the whole statement was read."""
@@ -74,6 +78,11 @@ class Report:
     """Views that were read, by the ordinal of the subexpression that each took the place of."""
     left_alone: bool = False
     """It was passed on at once: reuse is off, or cannot gain."""
+
+    @property
+    def environment(self) -> str:
+        """Engine and settings that the statement was signed under."""
+        return self.moment.environment if self.moment else ""
 
     @property
     def not_reused(self) -> tuple[Reason, ...]:
@@ -93,6 +102,7 @@ class Counters:
     queries: int = 0
     spooled: int = 0
     reused: int = 0
+    stale: int = 0
     fallbacks: int = 0
     bypassed: int = 0
     errors: int = 0
@@ -119,6 +129,7 @@ class Session:
     last: Report | None = None
     last_error: str = ""
     enabled: bool = True
+    staleness: Staleness = field(default_factory=Staleness)
     usual_overhead: float | None = None
     """Seconds before a statement whose template was known, as a moving average."""
     sampling: random.Random = field(default_factory=random.Random)
@@ -195,20 +206,33 @@ class Session:
             self.use(self.policy_to_come())
             self.policy_to_come = None
         with self._timed(report, "sign"):
-            moment = self.engine.look()
-            template = report.template = self.templates.find(report.text, moment.catalog)
-            report.environment = moment.environment
-            if not self._worth_a_look(template, report, moment):
+            asked_at = self.staleness.clock()
+            moment = report.moment = self.engine.look()
+            if moment.in_transaction:
+                self._pass_by(report)
                 return
-            report.versions = self.engine.versions(template.inputs, since=moment)
+            template = self.templates.find(report.text, moment.catalog)
+            template, report.versions = self.with_versions(template, report.text, moment)
+            report.template = template
+            if not self._worth_a_look(template, report):
+                return
         with self._timed(report, "look_up"):
             views, annotations = self._look_up(template, report)
+        if self._read_stale(template, report, views, asked_at):
+            return
         with self._timed(report, "rewrite"):
             precise = self._precise(template, report, views, annotations)
             decision = self._decide(template, report, precise, views, annotations)
         if decision.builds:
             with self._timed(report, "spool"):
-                views, refused = self._spool(template, report, decision, precise, views, annotations)
+                job = BuildingJob(
+                    job_id=report.job_id,
+                    moment=moment,
+                    versions=report.versions,
+                    parameters=report.parameters,
+                    views=views,
+                )
+                views, refused = self._spool(template, report, job, decision, precise, views, annotations)
             with self._timed(report, "rewrite"):
                 decision = self._decide(template, report, precise, views, annotations)
                 report.rejections = (*refused, *report.rejections)
@@ -218,7 +242,27 @@ class Session:
             with self._timed(report, "rewrite"):
                 self._rewrite(template, report, decision, views)
 
-    def _worth_a_look(self, template: Template, report: Report, moment: Moment) -> bool:
+    def _pass_by(self, report: Report) -> None:
+        """Inside an explicit transaction nothing is looked at: what is known of the text is all there is."""
+        report.template = self.templates.known(report.text)
+        report.rejections = (Rejection(ordinal=0, reason=rejections.in_transaction()),)
+        self.counters.bypassed += 1
+
+    def with_versions(self, template: Template, text: str, moment: Moment) -> tuple[Template, Versions]:
+        """Versions of the inputs, and the template again where files may have other columns by now.
+
+        The engine told their columns while the statement was compiled: what was compiled before these
+        files were there is not of them. Where they change once more in between, nothing is told.
+        """
+        versions = self.engine.versions(template.inputs, since=moment)
+        if template.files and not template.is_of(versions):
+            template = self.templates.anew(text, moment.catalog, template)
+            again = self.engine.versions(template.inputs, since=moment)
+            template.compiled_for = template.file_versions(versions)
+            versions = again if template.is_of(again) else dict.fromkeys(again)
+        return template, versions
+
+    def _worth_a_look(self, template: Template, report: Report) -> bool:
         """Nothing is looked up for what can't be reused; the report says why."""
         compiled = template.compiled
         if not compiled.is_query or not template.candidates:
@@ -229,11 +273,28 @@ class Session:
                 if s.ineligible
             )
             return False
-        if moment.in_transaction:
-            self.counters.bypassed += 1
-            report.rejections = (Rejection(ordinal=0, reason=rejections.in_transaction()),)
-            return False
         return True
+
+    def _read_stale(
+        self,
+        template: Template,
+        report: Report,
+        views: Mapping[PreciseSignature, View],
+        asked_at_seconds: float,
+    ) -> bool:
+        """Read the whole result of older versions that the policy puts up with, where there is one."""
+        stale = self.staleness.tolerated(report.versions, self.policy.staleness, asked_at_seconds)
+        if stale is None:
+            return False
+        decision = whole_read(template, stale, report.environment, report.parameters, views, self.policy)
+        if not decision.reads:
+            return False
+        with self._timed(report, "rewrite"):
+            self._rewrite(template, report, decision, views)
+        if report.reads:
+            report.stale, report.versions = stale, stale.versions
+            self.counters.stale += 1
+        return bool(report.reads)
 
     def _look_up(
         self, template: Template, report: Report
@@ -365,6 +426,7 @@ class Session:
         self,
         template: Template,
         report: Report,
+        job: BuildingJob,
         decision: Decision,
         precise: Mapping[int, PreciseSignature | Reason],
         views: Mapping[PreciseSignature, View],
@@ -383,13 +445,7 @@ class Session:
                 build,
                 signature,
                 annotations.get(subexpression.normalized),
-                BuildingJob(
-                    job_id=report.job_id,
-                    versions=report.versions,
-                    environment=report.environment,
-                    parameters=report.parameters,
-                    views=views,
-                ),
+                job,
             )
             if outcome.waited_seconds:
                 report.seconds["wait"] = report.seconds.get("wait", 0.0) + outcome.waited_seconds
@@ -437,7 +493,7 @@ class Session:
         reads: Sequence[Read],
         views: Mapping[PreciseSignature, View],
     ) -> str | Reason:
-        outputs = template.outputs(self.engine, report.parameters)
+        outputs = template.outputs(self.engine, report.parameters, report.environment)
         names = [output.name for output in outputs]
 
         def scan(read: Read, pairs: Sequence[tuple[str, str]]) -> str:
@@ -470,7 +526,7 @@ class Session:
         if template is None or report.whole:
             return True
         try:
-            now = self.engine.versions(template.inputs, rows_waiting=True)
+            now = self.engine.versions(template.inputs, since=report.moment, rows_waiting=True)
             return dict(now) == dict(report.versions)
         except Exception as error:  # noqa: BLE001 - the boundary that fails open
             self._failed(report, error)
@@ -517,6 +573,8 @@ class Session:
         template = report.template
         if template is None:
             return
+        if failed and not template.candidates:
+            self.templates.drop(report.text)  # a file that was not there may be there the next time
         if report.left_alone:
             template.last_seconds = template.last_seconds if failed else elapsed_seconds
             return

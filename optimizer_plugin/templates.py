@@ -31,6 +31,9 @@ from signatures.sites import CompiledStatement
 
 MAX_SEEN = 16
 
+FILES = "files:"
+"""How the identities of inputs begin that are files."""
+
 Versions = Mapping[InputIdentity, InputVersion | None]
 
 
@@ -57,20 +60,35 @@ class Template:
     """Run time of the last run without reuse."""
     profile: Profile | None = None
     """Of the last run with profiling on."""
+    compiled_for: tuple[InputVersion | None, ...] = ()
+    """Versions of its files when it was compiled."""
     _parts: Parts | None = None
-    _outputs: tuple[OutputColumn, ...] | None = None
+    _outputs: tuple[str, tuple[OutputColumn, ...]] | None = None
     _precise: dict[tuple[int, str, tuple[InputVersion | None, ...]], PreciseSignature] = field(
         default_factory=dict
     )
     _seen: OrderedDict[PreciseSignature, None] = field(default_factory=OrderedDict)
 
-    def outputs(self, engine: Engine, parameters: Parameters) -> tuple[OutputColumn, ...]:
+    def outputs(self, engine: Engine, parameters: Parameters, environment: str) -> tuple[OutputColumn, ...]:
         """Names and types of the original's outputs, asked of the engine once where no parameter matters."""
         if parameters is not None:
             return engine.describe(self.compiled.text, parameters)
-        if self._outputs is None:
-            self._outputs = engine.describe(self.compiled.text)
-        return self._outputs
+        if self._outputs is None or self._outputs[0] != environment:
+            self._outputs = (environment, engine.describe(self.compiled.text))
+        return self._outputs[1]
+
+    @property
+    def files(self) -> tuple[InputIdentity, ...]:
+        """Its inputs whose columns are those of files, not of a catalog."""
+        return tuple(identity for identity in self.inputs if identity.startswith(FILES))
+
+    def file_versions(self, versions: Versions) -> tuple[InputVersion | None, ...]:
+        """Of all versions those of its files."""
+        return tuple(versions.get(identity) for identity in self.files)
+
+    def is_of(self, versions: Versions) -> bool:
+        """Whether it was compiled when its files were of these versions."""
+        return self.compiled_for == self.file_versions(versions)
 
     @property
     def parts(self) -> Parts:
@@ -169,6 +187,17 @@ class Templates:
         else:
             self._kept.move_to_end(text)
         return found
+
+    def anew(self, text: str, catalog: Catalog, before: Template) -> Template:
+        """The statement compiled once more, with what was measured of it before."""
+        found = compile_template(text, catalog, self.dialect, self.script, self.kinds)
+        found.last_seconds, found.profile = before.last_seconds, before.profile
+        self._kept[text] = found
+        return found
+
+    def drop(self, text: str) -> None:
+        """Compile a text anew next time."""
+        self._kept.pop(text, None)
 
     def known(self, text: str) -> Template | None:
         """What a text was when it was last found; names may mean something else by now."""

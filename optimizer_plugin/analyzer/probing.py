@@ -172,7 +172,9 @@ class Probe:
         def scan(_read: Read, pairs: Sequence[tuple[str, str]]) -> str:
             return self.engine.scan(directory, [(stored[key], name) for key, name in pairs], ordered=False)
 
-        names = [output.name for output in template.outputs(self.engine, None)]
+        names = [
+            output.name for output in template.outputs(self.engine, None, self.engine.look().environment)
+        ]
         reads = _reads(template, view)
         if not reads or not keeps_meaning(template, reads, names, self.engine):
             return None

@@ -20,7 +20,7 @@ from pathlib import Path
 from metastore.errors import MetastoreError
 from metastore.ports import Metastore
 from metastore.records import Annotation, Publication, PublicationOutcome, View, ViewState
-from optimizer_plugin.engines.ports import Engine, Parameters, Spooled, SpoolRequest, StoredColumn
+from optimizer_plugin.engines.ports import Engine, Moment, Parameters, Spooled, SpoolRequest, StoredColumn
 from optimizer_plugin.policies import Policy
 from optimizer_plugin.templates import Template, Versions
 from optimizer_plugin.views.integrity import PROCESS_INTEGRITY, Integrity, Soundness
@@ -31,7 +31,7 @@ from optimizer_plugin.views.waiting import Forecast, forecast, wait_or_compute
 from rewriter import rejections
 from rewriter.model import Build
 from rewriter.rendering import spool_query
-from signatures.model import PreciseSignature, Reason
+from signatures.model import PreciseSignature, Reason, Subexpression
 from signatures.plan import Sort
 from signatures.verification import fills
 
@@ -55,8 +55,8 @@ class BuildingJob:
     """The job on whose way a view is built, and the state of the world that it saw."""
 
     job_id: str
+    moment: Moment
     versions: Versions
-    environment: str
     parameters: Parameters
     views: Mapping[PreciseSignature, View] = field(default_factory=dict)
     """What its look-up brought: views of earlier inputs tell how long building takes."""
@@ -184,7 +184,11 @@ class Builder:
             sql, subexpression.canonical, keys, self.engine.look().catalog, self.engine.dialect
         ):
             return rejections.other_query()
-        outputs = template.outputs(self.engine, job.parameters) if whole else self.engine.describe(sql)
+        outputs = (
+            template.outputs(self.engine, job.parameters, job.moment.environment)
+            if whole
+            else self.engine.describe(sql)
+        )
         refused = self.engine.can_spool(outputs)
         if refused is not None:
             return rejections.types_not_kept(refused)
@@ -203,14 +207,21 @@ class Builder:
             )
         )
         seconds = time.perf_counter() - started
-        known = {identity: job.versions[identity] for identity in subexpression.inputs}
         limit = self._too_large(spooled)
-        if dict(self.engine.versions(subexpression.inputs)) != known:
+        if not self._still_holds(subexpression, job):
             limit = rejections.inputs_changed_meanwhile()
         if limit is not None:
             shutil.rmtree(directory, ignore_errors=True)
             return limit
         return Written(spooled, keys, ordered, seconds)
+
+    def _still_holds(self, subexpression: Subexpression, job: BuildingJob) -> bool:
+        """Whether names, settings and inputs are after the spool what they were before it."""
+        now = self.engine.look()
+        if (now.catalog, now.environment) != (job.moment.catalog, job.moment.environment):
+            return False
+        known = {identity: job.versions[identity] for identity in subexpression.inputs}
+        return dict(self.engine.versions(subexpression.inputs, since=now)) == known
 
     def _described(
         self,
@@ -227,7 +238,7 @@ class Builder:
             precise=precise,
             normalized=subexpression.normalized,
             canonical=subexpression.canonical,
-            environment=job.environment,
+            environment=job.moment.environment,
             inputs=tuple(
                 (identity, version)
                 for identity in subexpression.inputs

@@ -204,6 +204,8 @@ class RelationBinder:
             query = clone(reads[first.text], self.context.relation)
             return Bound(query.plan, _aliased(_query_source("", query), alias))
         if name in _FILE_FUNCTIONS:
+            if len(arguments) != 1:
+                raise NotUnderstood(f"{name} with several arguments without a name")
             text = call_text(self.context.text, node.meta.get("start"))
             return self._files(_FILE_FUNCTIONS[name], text, _paths(node), options, alias)
         relation = self.context.relation()
@@ -246,9 +248,9 @@ class RelationBinder:
             if value is None or value is False or (isinstance(node, exp.Anonymous) and key == "this"):
                 continue
             for part in value if isinstance(value, list) else [value]:
-                if isinstance(part, exp.EQ) and isinstance(part.this, exp.Column):
-                    setting = self.bind_expression(part.expression, lateral, ctes)
-                    options.append((part.this.name.lower(), repr(setting)))
+                if (option := _option(part)) is not None:
+                    setting = self.bind_expression(option[1], lateral, ctes)
+                    options.append((option[0], repr(setting)))
                 elif isinstance(part, exp.Expr):
                     options.append(("shape", key))
                     arguments.append(self.bind_expression(part, lateral, ctes))
@@ -350,6 +352,16 @@ def _paths(node: exp.Func) -> tuple[str, ...]:
     if not paths or len(paths) != len(members):
         raise NotUnderstood("files whose paths are not constants")
     return tuple(paths)
+
+
+def _option(part: object) -> tuple[str, exp.Expr] | None:
+    """Name and value of ``delim = ','``, ``delim := ','`` or ``delim => ','``; None for other arguments."""
+    named = isinstance(part, exp.PropertyEQ | exp.Kwarg)
+    if isinstance(part, exp.Binary) and (
+        named or (type(part) is exp.EQ and isinstance(part.this, exp.Column))
+    ):
+        return part.this.name.lower(), part.expression
+    return None
 
 
 def _row(node: exp.Expr) -> list[exp.Expr]:

@@ -22,7 +22,7 @@ from metastore.embedded import embedded_url
 from metastore.opening import open_metastore
 from optimizer_plugin.admin import cli
 from optimizer_plugin.engines.duckdb.connection import ReuseConnection
-from optimizer_plugin.engines.duckdb.databases import AttachedDatabases
+from optimizer_plugin.engines.duckdb.databases import AttachedDatabases, OpenedFiles
 from optimizer_plugin.engines.duckdb.spooling import PART
 from optimizer_plugin.errors import ConfigurationError, ReuseError
 from optimizer_plugin.redaction import redacted
@@ -461,7 +461,7 @@ class TestSecrets:
         """What is attached over the network has its password in its path."""
         address = f"dbname=shop host=db password={CANARY}"
         databases = AttachedDatabases(instance="i", session="s").read(
-            [("pg", address, "postgres", False, False, 1)]
+            [("pg", address, "postgres", False, False, 1)], OpenedFiles()
         )
         assert databases[0].identity == "postgres elsewhere:pg"
 

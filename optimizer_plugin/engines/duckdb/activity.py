@@ -17,6 +17,7 @@ depends on the way rows are fetched.
 from __future__ import annotations
 
 import secrets
+import sys
 import threading
 import time
 import weakref
@@ -24,6 +25,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import duckdb
+
+from optimizer_plugin.engines.duckdb.databases import OpenedFiles
+
+OWN_THREADS = "respool-"
+"""How names of threads of ours begin."""
 
 # As a prepared statement this would be folded into the numbers of the moment it was prepared.
 _PROBE = "SELECT current_query_id(), current_transaction_id()"
@@ -64,8 +70,9 @@ class Sighting:
     """What one probe showed.
 
     ``ambiguous``: statements of ours are running, and whether what was counted is theirs cannot be told
-    yet. ``foreign``: connections exist that are not ours, and may be in the middle of a write. ``others``
-    counts everything but our own probes: equal in two sightings means that nothing ran in between.
+    yet. ``foreign``: a write that was not told to us may be going on, on a connection that is not ours or on
+    one of ours that another thread uses directly. ``others`` counts everything but our own probes: equal in
+    two sightings means that nothing ran in between.
     """
 
     epoch: str
@@ -82,10 +89,14 @@ class Sighting:
 
 
 class Member:
-    """One connection that is known to belong to us; forgotten when its engine is."""
+    """One connection that is known to belong to us; forgotten when its engine is.
+
+    ``idle_at`` is the count of unexplained statements at which nothing was running on it any more.
+    """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self.connection = connection
+        self.idle_at = -1
 
     @property
     def alive(self) -> bool:
@@ -113,10 +124,12 @@ class InstanceActivity:
         self._running = Ticks()
         self._own = Ticks()
         self._others_present = True
+        self._busy_elsewhere = False
         self._writers = 0
         self._epoch = secrets.token_hex(16)
         self._unexplained = 0
         self._last_unexplained = time.monotonic()
+        self.opened = OpenedFiles()
         self.catalog_generation = 0
         self.function_generation = 0
 
@@ -124,9 +137,11 @@ class InstanceActivity:
         """A thread that held the lock is not there in a forked process, and never gives it back."""
         self._lock = threading.RLock()
 
-    def join(self, member: Member) -> None:
-        """Count a connection as one of ours from now on."""
+    def join(self, member: Member, *, fresh: bool = False) -> None:
+        """Count a connection as one of ours from now on; on a fresh one nothing can be running."""
         with self._lock:
+            member.idle_at = self._unexplained if fresh else -1
+            self._busy_elsewhere = self._busy_elsewhere or not fresh
             self._members.add(member)
             self._others_present = True  # until counted again
 
@@ -167,10 +182,29 @@ class InstanceActivity:
                 epoch=self._epoch,
                 unexplained=self._unexplained,
                 ambiguous=seen != self._expected,
-                foreign=foreign,
+                foreign=foreign or self._may_be_busy(),
                 writing=self._writers > 0,
                 others=seen - self._own,
             )
+
+    def idle(self, member: Member, unexplained: int) -> None:
+        """A statement ran to its end on a connection of ours after so much was unexplained.
+
+        A connection runs one statement at a time: whatever had begun on it before has ended.
+        """
+        with self._lock:
+            member.idle_at = max(member.idle_at, unexplained)
+
+    def _may_be_busy(self) -> bool:
+        """Whether a statement that we did not see begin may still be running on a connection of ours.
+
+        That takes another thread. Of those that there are, nobody can tell what they are doing; so each
+        connection has to be used once more after something unexplained, or be closed.
+        """
+        if self._busy_elsewhere:
+            behind = any(each.idle_at != self._unexplained and each.alive for each in tuple(self._members))
+            self._busy_elsewhere = behind and _other_threads()
+        return self._busy_elsewhere
 
     def _seen_or_none(self) -> tuple[Ticks | None, bool]:
         """The short probe, where all is explained and nobody else was there when last counted."""
@@ -260,6 +294,7 @@ class InstanceActivity:
         self._epoch = secrets.token_hex(16)
         self._expected = seen
         self._unexplained += 1
+        self._busy_elsewhere = True
         self._last_unexplained = time.monotonic()
         self.renamed(functions=True)
 
@@ -279,3 +314,9 @@ class InstanceActivity:
                 self._cursor = member.connection.cursor()
                 return self._cursor
         raise duckdb.ConnectionException("Connection Error: Connection already closed!")
+
+
+def _other_threads() -> bool:
+    """Whether threads run besides this one and our own, which never use a connection of the program's."""
+    ours = {thread.ident for thread in threading.enumerate() if thread.name.startswith(OWN_THREADS)}
+    return bool(sys._current_frames().keys() - ours - {threading.get_ident()})

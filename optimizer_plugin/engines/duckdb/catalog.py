@@ -45,6 +45,9 @@ class Names:
     search_path: tuple[tuple[str, str], ...]
 
 
+NOTHING = Names(relations={}, schemas=frozenset(), search_path=())
+
+
 class DuckDBCatalog:
     """A snapshot of the names that a connection sees; functions are read when first asked for."""
 

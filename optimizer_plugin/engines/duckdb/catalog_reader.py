@@ -37,11 +37,13 @@ class Snapshot:
     """A catalog with the state of the instance that it was read in.
 
     ``generation`` is how often names had changed before: where it is another one now, they may have since.
+    ``function_changes`` is how often functions had been found to be others.
     """
 
     catalog: DuckDBCatalog
     databases: tuple[Database, ...]
     generation: int
+    function_changes: int
     trusted: bool
 
 
@@ -65,7 +67,7 @@ class CatalogReader:
         activity: Evidence of changes.
         session: Random name of the connection, which its temporary tables carry.
         run: Runs a query on the user's connection; only there temporary objects are visible.
-        in_transaction: Whether a failing query would take a transaction of the user's with it.
+        inside: Whether a transaction of the user's is open, in which nothing of ours is run.
     """
 
     def __init__(
@@ -74,14 +76,15 @@ class CatalogReader:
         activity: InstanceActivity,
         session: str,
         run: Callable[[str], Rows],
-        in_transaction: Callable[[], bool],
+        inside: Callable[[], bool],
     ) -> None:
         self._activity = activity
         self._attached = AttachedDatabases(instance=activity.token, session=session)
         self._run = run
-        self._in_transaction = in_transaction
+        self._inside = inside
         self._snapshot: Snapshot | None = None
         self._functions = _Functions()
+        self._function_changes = 0
 
     def databases(self, sighting: Sighting, *, aside: bool = False) -> tuple[Database, ...]:
         """The databases that are attached, as of a sighting made just now.
@@ -93,26 +96,26 @@ class CatalogReader:
         if kept is not None and self._is_current(kept, sighting):
             return kept.databases
         if aside:
-            return self._attached.read(self._activity.rows(DATABASES_QUERY))
+            return self._attached.read(self._activity.rows(DATABASES_QUERY), self._activity.opened)
         if kept is None:
             return self.current(sighting).databases
-        return self._attached.read(self._run(DATABASES_QUERY))
-
-    def forget(self) -> None:
-        """Read everything again next time."""
-        self._snapshot = None
-        self._functions = _Functions()
+        return self._attached.read(self._run(DATABASES_QUERY), self._activity.opened)
 
     @property
-    def last(self) -> Snapshot | None:
-        """What was read last, whether or not it still holds."""
-        return self._snapshot
+    def last(self) -> DuckDBCatalog:
+        """Names as they were read last, whether or not they still hold; without any where none were."""
+        if self._snapshot is None:
+            return DuckDBCatalog(names.NOTHING, dict, lambda _: None)
+        return self._snapshot.catalog
 
     def current(self, sighting: Sighting) -> Snapshot:
         """Names as of a sighting made just now; the same catalog as long as every name means the same."""
         kept = self._snapshot
         if kept is not None and self._is_current(kept, sighting):
-            return kept
+            if self._functions.facts and not self._functions.trusted:
+                self._facts(kept.catalog.names)
+            if kept.function_changes == self._function_changes:
+                return kept
         self._snapshot = self._read(kept, sighting)
         return self._snapshot
 
@@ -124,17 +127,27 @@ class CatalogReader:
         """Read names and databases; what changed while they were read is not trusted a second time."""
         for _ in range(_ATTEMPTS):
             generation = self._activity.catalog_generation
-            attached = self._attached.read(self._run(DATABASES_QUERY))
+            attached = self._attached.read(self._run(DATABASES_QUERY), self._activity.opened)
             found = self._names(attached)
             after = self._activity.sight()
             if generation == self._activity.catalog_generation:
                 break
+        if self._functions.facts:
+            self._facts(found)  # statements were compiled with them: they must not be others by now
+        changes = self._function_changes
         settled = before.settled and after.settled and generation == self._activity.catalog_generation
-        if kept and kept.catalog.names == found and kept.databases == attached:
+        same = kept and kept.catalog.names == found and kept.function_changes == changes
+        if kept and same and kept.databases == attached:
             catalog = kept.catalog
         else:
             catalog = DuckDBCatalog(found, lambda: self._facts(found), self._source_columns)
-        return Snapshot(catalog=catalog, databases=attached, generation=generation, trusted=settled)
+        return Snapshot(
+            catalog=catalog,
+            databases=attached,
+            generation=generation,
+            function_changes=changes,
+            trusted=settled,
+        )
 
     def _names(self, attached: tuple[Database, ...]) -> Names:
         return names.names_of(
@@ -162,6 +175,7 @@ class CatalogReader:
         generation = self._activity.function_generation
         rows = overloads(self._run(FUNCTIONS_QUERY))
         facts = function_facts(rows, found.search_path, self._macro_candidates)
+        self._function_changes += bool(kept.facts) and facts != kept.facts
         sighting = self._activity.sight()
         quiet = sighting.settled or self._activity.quiet_seconds() > _QUIET_SECONDS
         self._functions = _Functions(
@@ -176,7 +190,7 @@ class CatalogReader:
 
     def _macro_candidates(self, macro: Overload) -> tuple[str, ...] | None:
         """Full parameter lists, from the error of a call with too many arguments; None where not told."""
-        if self._in_transaction():
+        if self._inside():
             return None
         count = max(len(macro.parameters), _MOST_PARAMETERS) + 1
         call = f"{quoted(macro.schema)}.{quoted(macro.name)}({', '.join(['NULL'] * count)})"
@@ -190,9 +204,11 @@ class CatalogReader:
         return None
 
     def _source_columns(self, text: str) -> tuple[ColumnFacts, ...] | None:
-        """Describe files on the probe's cursor, where a failure is nobody's."""
+        """Describe files under the connection's own settings, which say where they are looked for."""
+        if self._inside():
+            return None
         try:
-            rows = self._activity.rows(f"DESCRIBE SELECT * FROM {text}")
+            rows = self._run(f"DESCRIBE SELECT * FROM {text}")
         except duckdb.Error:
             return None
         return tuple(ColumnFacts(name=str(row[0]), type=str(row[1])) for row in rows)

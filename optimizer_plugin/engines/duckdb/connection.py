@@ -254,6 +254,8 @@ class ReuseConnection:
         given = arguments if len(arguments) < 2 or arguments[1] is not None else arguments[:1]
         target = getattr(self._plain, method)
         self._engine.observe_before(statements)
+        if any(statement.is_write for statement in statements):
+            self._session.staleness.forget()
         try:
             if known:
                 target(*given)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ from optimizer_plugin.engines.duckdb import spooling
 from optimizer_plugin.engines.duckdb.activity import ONE, InstanceActivity, Member, Sighting, Ticks
 from optimizer_plugin.engines.duckdb.catalog_reader import CatalogReader
 from optimizer_plugin.engines.duckdb.checking import DuckDBChecker
-from optimizer_plugin.engines.duckdb.databases import Database
+from optimizer_plugin.engines.duckdb.databases import DATABASES_QUERY
 from optimizer_plugin.engines.duckdb.instances import PROCESS_INSTANCES, Instances
 from optimizer_plugin.engines.duckdb.profiles import parse_profile
 from optimizer_plugin.engines.duckdb.settings import SETTINGS_QUERY, environment_line
@@ -38,6 +39,8 @@ from signatures.model import InputIdentity, InputVersion
 
 _TRANSACTION_ID = "SELECT current_transaction_id()"
 _NO_COST = Ticks()
+_ATTEMPTS = 3
+_NO_LOG = re.compile("recovery_mode", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,21 +83,22 @@ class DuckDBEngine:
         if activity is None:
             activity = instances.of(self._member)
         else:
-            activity.join(self._member)
+            activity.join(self._member, fresh=True)
         self._activity = activity
         self._reader = CatalogReader(
             activity=activity,
             session=secrets.token_hex(16),
             run=self._run,
-            in_transaction=lambda: self._transaction is not None or self._in_transaction(),
+            inside=self._in_transaction,
         )
         self._versions = InputVersions(activity)
-        self._environment: str | None = None
+        self._environment: tuple[int, str] = (-1, "")
         self._transaction: Transaction | None = None
         self._unseen_transaction = False
         self._wrote_window = False
         self._ends_clean = False
-        self._looked_at = -1
+        self._opens = False
+        self._attaches: frozenset[object] | None = None
 
     def for_cursor(self, cursor: duckdb.DuckDBPyConnection) -> DuckDBEngine:
         """An engine for a cursor made from this connection, which shares what is known of the instance."""
@@ -107,32 +111,30 @@ class DuckDBEngine:
     # What the connection sees
 
     def look(self) -> Moment:
-        """Names, settings and transaction, from one look at the instance."""
+        """Names, settings and transaction, from one look at the instance.
+
+        Inside an explicit transaction nothing is run on the connection: even ``SELECT 1`` with a catalog
+        function in it would fix the transaction's snapshot sooner than the program's own statements do, and
+        what fails there takes the transaction with it. Names are then those that were known before.
+        """
         sighting = self._settled_sighting()
-        try:
-            snapshot, environment = self._reader.current(sighting), self._settings_line()
-        except duckdb.TransactionException:
-            # In a transaction that has failed nothing runs, and nothing is looked up: any names will do.
-            if self._reader.last is None:
-                raise
-            snapshot, environment = self._reader.last, ""
+        if self._inside:
+            return Moment(catalog=self._reader.last, environment="", in_transaction=True, evidence=None)
+        snapshot = self._reader.current(sighting)
         return Moment(
             catalog=snapshot.catalog,
-            environment=environment,
-            in_transaction=self._inside,
+            environment=self._settings_line(sighting),
+            in_transaction=False,
             evidence=_Evidence(sighting, snapshot.generation),
         )
 
-    def _settings_line(self) -> str:
-        """Read once; ``invalidate()`` has it read again."""
-        if self._environment is None:
-            self._environment = environment_line(duckdb.__version__, self._run(SETTINGS_QUERY))
-        return self._environment
-
-    def invalidate(self) -> None:
-        """Forget catalog and settings: something may have changed them that was not observed."""
-        self._environment = None
-        self._reader.forget()
+    def _settings_line(self, sighting: Sighting) -> str:
+        """Read again whenever somebody may have changed a setting, of this connection's or of all."""
+        generation = self._activity.catalog_generation
+        if self._environment[0] != generation or sighting.foreign:
+            line = environment_line(duckdb.__version__, self._run(SETTINGS_QUERY))
+            self._environment = (generation, line)
+        return self._environment[1]
 
     def versions(
         self,
@@ -147,38 +149,32 @@ class DuckDBEngine:
         base tables: only where nothing changed in between do rows and version belong together. With
         ``rows_waiting`` nothing runs on the connection itself, which would throw away rows not yet fetched.
         """
+        wanted = tuple(dict.fromkeys(inputs))
         evidence = since.evidence if since else None
-        if isinstance(evidence, _Evidence):
-            sighting = evidence.sighting
+        known = evidence if isinstance(evidence, _Evidence) else None
+        if known is not None and not rows_waiting:
+            sighting = known.sighting
         else:
             sighting = self._activity.sight() if rows_waiting else self._settled_sighting()
+        if self._inside:
+            return dict.fromkeys(wanted)
         attached = self._reader.databases(sighting, aside=rows_waiting)
-        found = self._versions.of(inputs, attached, sighting)
-        if isinstance(evidence, _Evidence) and evidence.generation != self._activity.catalog_generation:
+        found = self._versions.of(
+            wanted, attached, sighting, self._activity.rows if rows_waiting else self._run
+        )
+        if known is not None and known.generation != self._activity.catalog_generation:
             return dict.fromkeys(found)
-        if not self._inside:
-            return found
-        return {
-            identity: version if version is None or self._visible(identity, version, attached) else None
-            for identity, version in found.items()
-        }
+        return found
 
     def _settled_sighting(self) -> Sighting:
         """Look at the instance; what is unexplained may have begun a transaction on this very connection."""
-        sighting = self._activity.sight()
-        if sighting.unexplained != self._looked_at:
-            self._look_for_transaction()
+        for _ in range(_ATTEMPTS):
             sighting = self._activity.sight()
-            self._looked_at = sighting.unexplained
-        return sighting
-
-    def _visible(self, identity: InputIdentity, version: InputVersion, attached: Sequence[Database]) -> bool:
-        owner = next((database for database in attached if database.owns(identity)), None)
-        if owner is None:
-            return True
-        if self._transaction is None:
-            return False
-        return self._transaction.seen_by({owner.name: version})[owner.name] is not None
+            if sighting.unexplained == self._member.idle_at or self._transaction is not None:
+                return sighting
+            self._look_for_transaction()
+            self._activity.idle(self._member, sighting.unexplained)
+        return replace(self._activity.sight(), foreign=True)
 
     # Transactions and other statements of the user's
 
@@ -224,7 +220,10 @@ class DuckDBEngine:
             self._activity.start_writing(len(statements))
         else:
             self._activity.start_reading(len(statements))
-        if len(statements) == 1 and statements[0].kind is StatementKind.BEGIN:
+        begins = len(statements) == 1 and statements[0].kind is StatementKind.BEGIN
+        self._opens = begins and not self._inside
+        self._attaches = self._attached_numbers() if _attaches(statements) else None
+        if self._opens:
             self._begin()
 
     def observe_after(self, statements: Sequence[Statement], *, error: BaseException | None = None) -> None:
@@ -236,21 +235,22 @@ class DuckDBEngine:
             self._activity.finish_reading(len(statements), cost or _NO_COST)
             if cost is None:
                 self._activity.renew()
+        if self._attaches is not None and error is None:
+            self._activity.opened.attached_in_sight(self._attaches, self._activity.rows(DATABASES_QUERY))
         self._follow_transaction(statements, error)
         if any(each.changes_catalog and not (self._ends_clean and each.kind in _ENDS) for each in statements):
             functions = any(statement.changes_functions for statement in statements)
             self._activity.renamed(functions=functions)
-        if any(statement.changes_settings for statement in statements):
-            self._environment = None
 
     def note_write(self) -> None:
         """Something of the user's may just have changed data: appenders, ``insert`` of a relation, ..."""
         self._activity.renew()
 
     def _begin(self) -> None:
-        sighting = self._activity.sight()
-        versions = self._versions.of_databases(self._reader.databases(sighting), sighting)
-        self._transaction = Transaction(versions=versions, unexplained=sighting.unexplained)
+        self._transaction = Transaction(unexplained=self._activity.sight().unexplained)
+
+    def _attached_numbers(self) -> frozenset[object]:
+        return frozenset(row[5] for row in self._activity.rows(DATABASES_QUERY))
 
     def _must_renew(self, statements: Sequence[Statement]) -> bool:
         """Whether statements may change what others see, or cost an unknown number of ticks."""
@@ -275,16 +275,14 @@ class DuckDBEngine:
         kinds = {statement.kind for statement in statements}
         if StatementKind.OTHER in kinds or (count > 1 and (error or kinds & _TRANSACTION_KINDS)):
             return None
-        inside = self._inside
-        if kinds == {StatementKind.BEGIN}:
-            inside = False  # noted as open already, but it is what opens it
+        inside = self._inside and not self._opens
         return Ticks(queries=count, transactions=0 if inside else count)
 
     def _follow_transaction(self, statements: Sequence[Statement], error: BaseException | None) -> None:
         for statement in statements:
             match statement.kind:
                 case StatementKind.BEGIN if error is not None:
-                    self._transaction = None
+                    self._transaction = None if self._opens else self._transaction
                 case StatementKind.BEGIN if self._transaction is None:
                     self._begin()
                 case StatementKind.COMMIT | StatementKind.ROLLBACK:
@@ -371,7 +369,7 @@ class DuckDBEngine:
         return DuckDBChecker(self.for_cursor(cursor), cursor)
 
     def _preserves_order(self) -> bool:
-        return "preserve_insertion_order='true'" in self._settings_line()
+        return "preserve_insertion_order='true'" in self._settings_line(self._settled_sighting())
 
     def _check_request(self, request: SpoolRequest) -> str:
         if self._in_transaction():
@@ -416,3 +414,9 @@ class DuckDBEngine:
 
 _ENDS = frozenset({StatementKind.COMMIT, StatementKind.ROLLBACK})
 _TRANSACTION_KINDS = _ENDS | {StatementKind.BEGIN}
+
+
+def _attaches(statements: Sequence[Statement]) -> bool:
+    """Whether databases are attached, and in a way that has their commits logged."""
+    kinds = {statement.kind for statement in statements}
+    return StatementKind.ATTACH in kinds and not any(_NO_LOG.search(each.text) for each in statements)

@@ -6,17 +6,25 @@ any other descriptor of such a file in the same process would release them.
 
 from __future__ import annotations
 
+import os
 import stat
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import xxhash
 
 _REMOTE_MARK = "://"
+_DESCRIPTORS = "/dev/fd"
 
 RACY_SECONDS = 0.01
-"""Coarsest step of file times on Linux: within it two states of a file may carry the same times."""
+"""Coarsest step of the kernel's file times: within it two states of a file may carry the same times."""
+
+COARSE_SECONDS = 2.1
+"""The same where the file system itself keeps whole seconds, or every second one."""
+
+_SECOND_NS = 1_000_000_000
 
 
 def is_remote(path: str) -> bool:
@@ -32,9 +40,7 @@ def stat_line(path: str) -> str | None:
         return None
     if not stat.S_ISREG(found.st_mode):
         return None  # a pipe or a device gives something else each time
-    return (
-        f"{path}\0{found.st_dev}\0{found.st_ino}\0{found.st_size}\0{found.st_mtime_ns}\0{found.st_ctime_ns}"
-    )
+    return _line(path, found)
 
 
 def seconds_since_change(paths: Iterable[str]) -> float:
@@ -55,11 +61,58 @@ def digest(lines: Iterable[str]) -> str:
 
 
 def file_version(paths: Iterable[str]) -> str | None:
-    """Version of a set of files: all of them, in order; None where one is gone or is being written."""
-    names = sorted(str(Path(path).resolve()) for path in paths)
-    if not names:
+    """Version of a set of files: all of them, in order; None where one is gone or is being written.
+
+    Paths count as they were listed, links not followed: ``filename = true`` and hive partitions make rows
+    of them. What is behind a link is in its inode.
+    """
+    lines: list[str] = []
+    now = time.time_ns()
+    for path in sorted(paths):
+        try:
+            found = os.stat(path)  # noqa: PTH116 - a glob may list thousands
+        except OSError:
+            return None
+        if not stat.S_ISREG(found.st_mode) or _may_be_racy(found, now):
+            return None
+        lines.append(_line(path, found))
+    return f"files:{digest(lines)}" if lines else None
+
+
+def _may_be_racy(found: os.stat_result, now_ns: int) -> bool:
+    """Whether a file is so young that one more change would not show in its times."""
+    coarse = found.st_ctime_ns % _SECOND_NS == 0
+    limit = COARSE_SECONDS if coarse else RACY_SECONDS
+    return now_ns - max(found.st_mtime_ns, found.st_ctime_ns) < limit * _SECOND_NS
+
+
+def _line(path: str, found: os.stat_result) -> str:
+    return (
+        f"{path}\0{found.st_dev}\0{found.st_ino}\0{found.st_size}\0{found.st_mtime_ns}\0{found.st_ctime_ns}"
+    )
+
+
+def inode(path: str) -> tuple[int, int] | None:
+    """Device and inode of the file that a path leads to now; None where it leads to none."""
+    try:
+        found = Path(path).stat()
+    except OSError:
         return None
-    lines = [stat_line(name) for name in names]
-    if None in lines or seconds_since_change(names) < RACY_SECONDS:
-        return None
-    return f"files:{digest(line for line in lines if line is not None)}"
+    return (found.st_dev, found.st_ino)
+
+
+def held_open(wanted: tuple[int, int]) -> bool:
+    """Whether this process has a file open; True where the system does not tell.
+
+    Asked by descriptor: opening the file and closing it again would release DuckDB's locks on it.
+    """
+    try:
+        descriptors = [int(each.name) for each in Path(_DESCRIPTORS).iterdir()]
+    except OSError:
+        return True
+    for descriptor in descriptors:
+        with suppress(OSError):
+            found = os.fstat(descriptor)
+            if (found.st_dev, found.st_ino) == wanted:
+                return True
+    return False

@@ -66,11 +66,6 @@ class Statement:
             return bool(_FUNCTION_DDL.search(self.text)) or not self.text.strip()
         return self.kind in _FUNCTIONS
 
-    @property
-    def changes_settings(self) -> bool:
-        """Whether session settings may be others afterwards: the session then calls ``invalidate()``."""
-        return self.kind in (StatementKind.SET, StatementKind.LOAD, StatementKind.OTHER)
-
 
 _READING = frozenset(
     {

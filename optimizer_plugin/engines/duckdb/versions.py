@@ -8,7 +8,7 @@ word; what is remote has no version.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import duckdb
 
@@ -16,6 +16,8 @@ from optimizer_plugin.engines.duckdb import files
 from optimizer_plugin.engines.duckdb.activity import InstanceActivity, Sighting
 from optimizer_plugin.engines.duckdb.databases import Database
 from signatures.model import InputIdentity, InputVersion
+
+RowsOf = Callable[[str, list[object]], list[tuple[object, ...]]]
 
 _ATTEMPTS = 3
 
@@ -27,15 +29,18 @@ class InputVersions:
         self._activity = activity
 
     def of(
-        self, inputs: Iterable[InputIdentity], attached: Sequence[Database], sighting: Sighting
+        self,
+        wanted: Sequence[InputIdentity],
+        attached: Sequence[Database],
+        sighting: Sighting,
+        rows: RowsOf,
     ) -> dict[InputIdentity, InputVersion | None]:
-        """The version of each input; None where it cannot be told."""
-        wanted = tuple(dict.fromkeys(inputs))
+        """The version of each input; None where it cannot be told. ``rows`` runs a query that lists files."""
         owners = {identity: _owner(identity, attached) for identity in wanted}
         needed = tuple({owner.name: owner for owner in owners.values() if owner}.values())
         known = self.of_databases(needed, sighting)
         return {
-            identity: known.get(owner.name) if (owner := owners[identity]) else self._of_files(identity)
+            identity: known.get(owner.name) if (owner := owners[identity]) else _of_files(identity, rows)
             for identity in wanted
         }
 
@@ -56,18 +61,19 @@ class InputVersions:
             before = after
         return {database.name: None for database in attached}
 
-    def _of_files(self, identity: InputIdentity) -> InputVersion | None:
-        """``files:<format>:<glob>``, listed by DuckDB's own glob: what it would read is what counts."""
-        kind, _, rest = identity.partition(":")
-        _, _, pattern = rest.partition(":")
-        if kind != "files" or not pattern or files.is_remote(pattern):
-            return None
-        try:
-            rows = self._activity.rows("SELECT file FROM glob(?)", [pattern])
-        except duckdb.Error:
-            return None
-        version = files.file_version(str(row[0]) for row in rows)
-        return None if version is None else InputVersion(version)
+
+def _of_files(identity: InputIdentity, rows: RowsOf) -> InputVersion | None:
+    """``files:<format>:<glob>``, listed by DuckDB's own glob: what it would read is what counts."""
+    kind, _, rest = identity.partition(":")
+    _, _, pattern = rest.partition(":")
+    if kind != "files" or not pattern or files.is_remote(pattern):
+        return None
+    try:
+        found = rows("SELECT file FROM glob(?)", [pattern])
+    except duckdb.Error:
+        return None
+    version = files.file_version(str(row[0]) for row in found)
+    return None if version is None else InputVersion(version)
 
 
 def _owner(identity: InputIdentity, attached: Sequence[Database]) -> Database | None:
@@ -89,4 +95,7 @@ def _version(database: Database, sighting: Sighting) -> InputVersion | None:
         return _exact(database)
     if sighting.writing or (sighting.foreign and not database.settled_by_age()):
         return None
-    return _exact(database)
+    exact = _exact(database)
+    if exact is None or database.tells_commits():
+        return exact
+    return InputVersion(f"{exact}+{sighting.epoch}") if sighting.settled else None
