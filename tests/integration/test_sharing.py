@@ -82,7 +82,7 @@ def test_stampede_of_processes_and_threads(shop: SharedShop) -> None:
         assert job.stdin is not None
         job.stdin.write("go\n")
         job.stdin.flush()
-    answers = [job.communicate()[0].split() for job in jobs]
+    answers = [job.communicate()[0].splitlines()[-1].split() for job in jobs]
     assert [right for right, _ in answers] == ["True"] * PROCESSES
     assert sum(int(float(spooled)) for _, spooled in answers) == len(shop.views()) == 1
     assert len(shop.files()) == 1
