@@ -21,7 +21,7 @@ from tests.support.fuzz_steps import Scenario, Step, scenario, with_parameters
 
 STATEMENTS = int(os.environ.get("RESPOOL_FUZZ_STATEMENTS", "20000"))
 FIRST_SEED = int(os.environ.get("RESPOOL_FUZZ_SEED", "1"))
-BATCH = 16
+BATCH = 32
 
 
 def seed_played(seed: int) -> tuple[int, Finding | None, Counts]:
