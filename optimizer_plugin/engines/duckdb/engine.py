@@ -249,7 +249,7 @@ class DuckDBEngine:
 
     def _begin(self) -> None:
         sighting = self._activity.sight()
-        versions = self._versions.of_databases(self._reader.databases(sighting), sighting)
+        versions = self._versions.of_databases(self._reader.databases(sighting, aside=True), sighting)
         self._transaction = Transaction(versions=versions, unexplained=sighting.unexplained)
 
     def _must_renew(self, statements: Sequence[Statement]) -> bool:
@@ -272,6 +272,8 @@ class DuckDBEngine:
         if isinstance(error, duckdb.ParserException):
             return _NO_COST
         count = len(statements)
+        if count == 1 and statements[0].kind is StatementKind.SELECT:
+            return Ticks(queries=1, transactions=0) if self._inside else ONE
         kinds = {statement.kind for statement in statements}
         if StatementKind.OTHER in kinds or (count > 1 and (error or kinds & _TRANSACTION_KINDS)):
             return None
