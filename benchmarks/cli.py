@@ -19,6 +19,7 @@ from rich.console import Console
 
 from benchmarks.console import print_outcome
 from benchmarks.errors import BenchmarkError
+from benchmarks.overhead import measure_overhead, print_overhead
 from benchmarks.progress import progress_bar
 from benchmarks.protocols import planned_steps, run_protocol
 from benchmarks.report.document import check_output, write_report
@@ -109,6 +110,14 @@ def soak(
     typer.echo(str(figures))
     if not figures.passed:
         raise typer.Exit(EXIT_DIFFERENCE)
+
+
+@app.command()
+def overhead(
+    repeats: Annotated[int, typer.Option(min=10, help="Measured runs of each statement.")] = 2_000,
+) -> None:
+    """Time statements that can't use reuse, plain and wrapped in turns: what the wrapper itself costs."""
+    print_overhead(Console(), measure_overhead(repeats))
 
 
 def measure(settings: RunSettings, data: Path, output: Path, backend: Backend, console: Console) -> bool:
