@@ -22,6 +22,7 @@ from benchmarks.conformance.pytests import compare_pytests, print_pytests
 from benchmarks.conformance.suite import compare_all, files_below, print_summary, write_results
 from benchmarks.console import print_outcome
 from benchmarks.errors import BenchmarkError
+from benchmarks.overhead import measure_overhead, print_overhead
 from benchmarks.progress import progress_bar
 from benchmarks.protocols import planned_steps, run_protocol
 from benchmarks.report.document import check_output, write_report
@@ -140,6 +141,14 @@ def conformance(
     print_summary(results, console)
     if any(result.differences for result in results):
         raise typer.Exit(EXIT_DIFFERENCE)
+
+
+@app.command()
+def overhead(
+    repeats: Annotated[int, typer.Option(min=10, help="Measured runs of each statement.")] = 2_000,
+) -> None:
+    """Time statements that can't use reuse, plain and wrapped in turns: what the wrapper itself costs."""
+    print_overhead(Console(), measure_overhead(repeats))
 
 
 def measure(settings: RunSettings, data: Path, output: Path, backend: Backend, console: Console) -> bool:

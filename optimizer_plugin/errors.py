@@ -63,6 +63,12 @@ class EngineMissingError(ReuseError):
     default_remedy = "install it with: pip install 'respool[duckdb]'"
 
 
+class RowsWaitingError(ReuseError):
+    """The connection holds rows not yet fetched, which the question asked would throw away."""
+
+    default_remedy = "fetch them first, or ask on con.cursor(), which knows no temporary tables of this one"
+
+
 class VerificationError(ReuseError):
     """A rewritten statement gave other rows or columns than the original: keep the report, tell us.
 

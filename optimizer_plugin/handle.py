@@ -23,6 +23,8 @@ class ReuseHandle:
     session: Session
     on_close: Callable[[], None] = field(default=lambda: None)
     before_flush: Callable[[], None] = field(default=lambda: None)
+    before_look: Callable[[], None] = field(default=lambda: None)
+    """Raises ``RowsWaitingError`` where the engine can't be asked now."""
     _closed: bool = False
 
     @property
@@ -62,7 +64,12 @@ class ReuseHandle:
         return self.session.verifier.wait(timeout_seconds)
 
     def explain(self, sql: str) -> Explanation:
-        """What would be reused of a statement, and why the rest would not. Runs and builds nothing."""
+        """What would be reused of a statement, and why the rest would not. Runs and builds nothing.
+
+        Raises:
+            RowsWaitingError: where rows of the last statement were not fetched yet.
+        """
+        self.before_look()
         return explain(self.session, sql)
 
     def analyze(
@@ -78,11 +85,13 @@ class ReuseHandle:
         Raises:
             PolicyError: where the selection strategy is unknown.
             MetastoreError: where the metastore does not answer.
+            RowsWaitingError: with ``probe``, where rows of the last statement were not fetched yet.
         """
         session = self.session
         self.flush()
         probed: tuple[Candidate, ...] | None = None
         if probe:
+            self.before_look()
             scratch = session.builder.store.base / SCRATCH
             scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
             measuring = Probe(session.engine, session.policy, scratch)

@@ -272,6 +272,8 @@ class DuckDBEngine:
         if isinstance(error, duckdb.ParserException):
             return _NO_COST
         count = len(statements)
+        if count == 1 and statements[0].kind is StatementKind.SELECT:
+            return Ticks(queries=1, transactions=0) if self._inside else ONE
         kinds = {statement.kind for statement in statements}
         if StatementKind.OTHER in kinds or (count > 1 and (error or kinds & _TRANSACTION_KINDS)):
             return None

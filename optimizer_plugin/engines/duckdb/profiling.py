@@ -9,6 +9,7 @@ Source: CloudViews section 5.1; profiling costs 4 to 8 % of a statement, hence t
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
 import duckdb
 
@@ -34,16 +35,18 @@ class SampledProfiling:
             return False
         return True
 
-    def take(self, text: str) -> Profile | None:
-        """Switch profiling off and read what was measured of ``text``; None where it was not the last."""
+    def read(self, text: str) -> Profile | None:
+        """What was measured of ``text``; None where it was not the last. Runs no statement."""
         try:
             found = self._connection.get_profiling_information("json")
-            self._engine.run_own("RESET enable_profiling")
-            if not _is_of(found, text):
-                return None
-            return parse_profile(found)
+            return parse_profile(found) if _is_of(found, text) else None
         except (duckdb.Error, ProfileUnreadable, ValueError):
             return None
+
+    def stop(self) -> None:
+        """Switch profiling off again, which takes the place of the connection's last result."""
+        with suppress(duckdb.Error):
+            self._engine.run_own("RESET enable_profiling")
 
 
 def _is_of(document: str, text: str) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
+from functools import cached_property
 
 import duckdb
 
@@ -42,24 +42,27 @@ class StatementKind(StrEnum):
     """CALL, PRAGMA, EXECUTE and whatever this release of DuckDB adds: it may do anything."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Statement:
-    """One statement of what a program sent, with the text that DuckDB's parser cut out for it."""
+    """One statement of what a program sent, with the text that DuckDB's parser cut out for it.
+
+    Its properties are worked out once: they are asked for at every run.
+    """
 
     kind: StatementKind
     text: str
 
-    @property
+    @cached_property
     def is_write(self) -> bool:
         """Whether it may change what a table holds, now or, for COMMIT, by becoming visible."""
         return self.kind not in _READING or (self.kind in _MAY_EMBED and _embeds_write(self.text))
 
-    @property
+    @cached_property
     def changes_catalog(self) -> bool:
         """Whether names may mean something else afterwards: tables, views, functions, search path."""
         return self.kind in _NAMING or (self.kind in _MAY_EMBED and _embeds_write(self.text))
 
-    @property
+    @cached_property
     def changes_functions(self) -> bool:
         """Whether functions or macros may be others afterwards."""
         if self.kind in (StatementKind.CREATE, StatementKind.DROP):
@@ -195,6 +198,5 @@ def _copy_direction(text: str) -> StatementKind:
     return StatementKind.COPY_FROM
 
 
-@lru_cache(maxsize=4096)
 def _embeds_write(text: str) -> bool:
     return bool(_WRITING_WORDS.search(" ".join(_words(text))))
