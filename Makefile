@@ -7,8 +7,9 @@ VENV2 := .venv-duckdb2
 BIN2 := $(VENV2)/bin
 STAMP2 := $(VENV2)/.ready
 
-# What has to hold on DuckDB 2 as well: the engine, and reuse from end to end under the eager policy.
-DUCKDB2_TESTS = $(sort $(wildcard tests/*/test_duckdb*.py tests/*/test_*engine*.py tests/*/test_*eager*.py))
+# What has to hold on DuckDB 2 as well: the engine, its client's API, and reuse from end to end under the eager policy.
+DUCKDB2_TESTS = $(sort $(wildcard tests/*/test_duckdb*.py tests/*/test_*engine*.py tests/*/test_*eager*.py \
+	tests/*/test_transparency*.py))
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 

@@ -84,11 +84,11 @@ connection's own relation, which never reads a view. **-**: the release has no s
   sequences twice, and a view beside a table can't be checked for being of one moment before rows are written.
 - Order without ORDER BY is nobody's promise: a view may give another one.
 - `con.reuse.explain()` and `con.reuse.analyze(probe=True)` ask the database on the connection itself. Where
-  rows of the last statement were not fetched yet they raise `RowsWaitingError`.
+  rows of the last statement were not fetched yet they raise `RowsWaitingError`; fetch them, or ask on `con.cursor()`.
 - A progress bar that is switched on is also shown while a view is written.
 - A Python traceback inside an engine's message, and `traceback` after an error, show our frames too.
-- Variables of a generated frame: with `python_scan_all_frames`, a variable of the wrong kind is named with the
-  line of the innermost frame.
+- With `python_scan_all_frames`, a variable of the wrong kind is named with the line of the innermost frame; a name
+  that is no table and nobody's variable may be one of ours, which is never a table: another error text.
 """
 
 

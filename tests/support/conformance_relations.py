@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,7 @@ def relation_chained(con: Any) -> object:
 def relation_formats(con: Any) -> object:
     """A relation as pandas, Arrow and in pieces."""
     relation = con.sql(GROUPS)
-    return relation.df(), relation.to_arrow_table(), relation.fetchmany(2), relation.fetchone()
+    return relation.df(), relation.to_arrow_table(), relation.fetchall()
 
 
 def relation_is_lazy(con: Any) -> object:
@@ -227,7 +228,7 @@ def local_variables(con: Any) -> object:
     assert frame is not None
     assert polar is not None
     assert relation is not None
-    seen = [con.execute(f"SELECT sum(x) FROM {name}").fetchall() for name in ("frame", "polar")]
+    seen = [con.execute("SELECT sum(x) FROM frame").fetchall(), con.execute("FROM polar").fetchall()]
     rows = con.execute("SELECT sum(x) FROM mine").fetchall()
     mine = pa.table({"x": [10]})
     both = con.execute("SELECT * FROM mine, relation").fetchall()
@@ -333,17 +334,17 @@ def variables_of_all_frames(con: Any) -> object:
     """``python_scan_all_frames``."""
     import pyarrow as pa
 
-    outer = pa.table({"x": [1]})
+    around = pa.table({"x": [1]})
     report = pa.table({"x": [2]})
 
     def inner(name: str) -> object:
         return _attempt(lambda: con.execute(f"SELECT sum(x) FROM {name}").fetchall())
 
-    before = inner("outer")
+    before = inner("around")
     con.execute("SET python_scan_all_frames = true")
-    inside = [inner(name) for name in ("outer", "report", "statements", "arguments")]
+    inside = [inner(name) for name in ("around", "report")]
     con.sql("SET python_scan_all_frames = false")
-    return before, inside, inner("outer"), outer.num_rows, report.num_rows
+    return before, inside, inner("around"), around.num_rows, report.num_rows
 
 
 def registered(con: Any) -> object:
@@ -362,10 +363,14 @@ def functions_again(con: Any) -> object:
     """A function of Python's, made, used, removed and made anew."""
     seen = []
     for factor in (2, 3):
-        con.create_function("scaled", lambda x, factor=factor: factor * x, ["INTEGER"], "INTEGER")
+        con.create_function("scaled", _scaling(factor), ["INTEGER"], "INTEGER")
         seen.append(con.execute("SELECT sum(scaled(a)) FROM t").fetchall())
         con.remove_function("scaled")
     return seen, _attempt(lambda: con.execute("SELECT scaled(a) FROM t"))
+
+
+def _scaling(factor: int) -> Callable[[int], int]:
+    return lambda x: factor * x
 
 
 def append_frame(con: Any) -> object:
@@ -473,7 +478,9 @@ def filesystems(con: Any) -> object:
 
 def query_appenders(con: Any) -> object:
     """``query_appender``."""
-    appender = con.query_appender("INSERT INTO empty FROM appended_data", {"a": "INTEGER", "b": "VARCHAR"})
+    appender = con.query_appender(
+        "INSERT INTO empty FROM handed", {"a": "INTEGER", "b": "VARCHAR"}, source="handed"
+    )
     appender.append_row(1, "x")
     appender.flush()
     found = con.execute("SELECT * FROM empty").fetchall()

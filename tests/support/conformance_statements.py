@@ -59,7 +59,7 @@ def execute_by_name(con: Any) -> object:
 
 def execute_wrong_argument(con: Any) -> object:
     """``execute`` of what is no text."""
-    return con.execute(5)
+    return _attempt(lambda: con.execute(5))
 
 
 def execute_statement_object(con: Any) -> object:
@@ -181,6 +181,7 @@ def transactions(con: Any) -> object:
         _attempt(con.commit),
         _attempt(con.rollback),
         _attempt(lambda: con.begin().begin()),
+        con.rollback(),
     )
 
 
