@@ -439,6 +439,10 @@ class Session:
             signature = precise[build.ordinal]
             if not isinstance(signature, str):
                 continue
+            if signature in self.verifier.barred:
+                # The metastore still has its view as ready, and would hand that out.
+                refused.append(Rejection(ordinal=build.ordinal, reason=rejections.quarantined()))
+                continue
             subexpression = template.compiled.subexpressions[build.ordinal]
             outcome = self.builder.build(
                 template,

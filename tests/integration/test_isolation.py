@@ -28,6 +28,7 @@ from optimizer_plugin.errors import ConfigurationError, ReuseError
 from optimizer_plugin.redaction import redacted
 from optimizer_plugin.settings import Settings
 from optimizer_plugin.tenants import directory_name
+from optimizer_plugin.views.integrity import PROCESS_INTEGRITY
 from optimizer_plugin.views.store import Store
 from tests.contract.test_metastore_views import SALES, view
 from tests.integration.test_verified_reuse import spoil, verifying
@@ -343,6 +344,7 @@ class TestSecrets:
         assert session.metastore.reproductions(tenant)
         for each in session.metastore.views(tenant):
             (Path(each.path) / PART).write_text(CANARY)
+            PROCESS_INTEGRITY.trust(each)
         run()
         connection.reuse.analyze()
         stats = connection.reuse.stats()

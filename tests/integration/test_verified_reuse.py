@@ -27,6 +27,7 @@ from optimizer_plugin.engines.duckdb.spooling import PART
 from optimizer_plugin.engines.ports import OutputColumn
 from optimizer_plugin.events import Mismatch
 from optimizer_plugin.policies import Policy
+from optimizer_plugin.views.integrity import PROCESS_INTEGRITY
 from signatures.model import SubexpressionKind
 
 CANARY = "zq-canary-41"
@@ -113,6 +114,8 @@ def spoil(views: tuple[View, ...], change: str, order: str = "") -> None:
                 f"COPY (SELECT {change} FROM read_parquet('{file}') {order}) TO '{other}' (FORMAT parquet)"
             )
         other.replace(file)
+        # As if it had been written so: a file that changes afterwards is found before anybody reads it.
+        PROCESS_INTEGRITY.trust(view)
 
 
 def read_twice(connection: ReuseConnection, sql: str, parameters: object = None) -> dict[str, float]:
