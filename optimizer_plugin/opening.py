@@ -21,6 +21,10 @@ from optimizer_plugin.views.building import Builder
 from optimizer_plugin.views.store import Store
 
 
+class AbsentMetastore(MemoryMetastore):
+    """Stands in for an embedded server that does not start: nobody would ever find its views again."""
+
+
 def in_our_words(error: MetastoreError) -> ReuseError:
     """A metastore's error as one of ours: its message names the remedy already."""
     found, _, remedy = str(error).rpartition("; ")
@@ -48,7 +52,7 @@ def opened_metastore(settings: Settings) -> Metastore:
         if settings.strict:
             raise problem from error
         warnings.warn(f"respool: {problem}; queries run without reuse", RuntimeWarning, stacklevel=4)
-        return MemoryMetastore() if settings.metastore is None else metastore_to_come(settings.metastore)
+        return AbsentMetastore() if settings.metastore is None else metastore_to_come(settings.metastore)
 
 
 def policy_in_force(settings: Settings, metastore: Metastore) -> policies.Policy:
@@ -85,8 +89,6 @@ def new_session(engine: Engine, metastore: Metastore, settings: Settings) -> Ses
             raise
         policy, to_come = policies.builtin("default"), True
     store = Store(settings.store_directory, settings.tenant)
-    # Memory stands in for an embedded server that does not start: nobody would ever find its views again.
-    absent = isinstance(metastore, MemoryMetastore)
     return Session(
         engine=engine,
         metastore=metastore,
@@ -97,6 +99,6 @@ def new_session(engine: Engine, metastore: Metastore, settings: Settings) -> Ses
         policy=policy,
         tenant=settings.tenant,
         strict=settings.strict,
-        enabled=policy.name != "off" and not absent,
+        enabled=policy.name != "off" and not isinstance(metastore, AbsentMetastore),
         policy_to_come=partial(policy_in_force, settings, metastore) if to_come else None,
     )

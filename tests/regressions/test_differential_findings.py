@@ -43,6 +43,19 @@ PROGRAMS: dict[str, tuple[tuple[str, ...], tuple[object, ...] | None]] = {
         ),
         None,
     ),
+    # Names and types of outputs were asked for once, and a setting had changed them since.
+    "names of outputs follow the settings": (
+        (
+            "CREATE TABLE g(k INTEGER)",
+            "CREATE TABLE o(k INTEGER)",
+            'SELECT g.k AS "V" FROM g JOIN o ON g.k = o.k',
+            "SET preserve_identifier_case = false",
+            'SELECT g.k AS "V" FROM g JOIN o ON g.k = o.k',
+            "RESET preserve_identifier_case",
+            'SELECT g.k AS "V" FROM g JOIN o ON g.k = o.k',
+        ),
+        None,
+    ),
     # LIMIT $1 was not counted as a parameter: parts were replaced, and the rewritten text lacked its value.
     "a parameter of LIMIT is a parameter": (
         (
