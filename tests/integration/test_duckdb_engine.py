@@ -365,6 +365,20 @@ class TestStatements:
         }
 
 
+@pytest.mark.parametrize("parameters", [None, [1]])
+def test_names_of_outputs_keep_their_letters(
+    engine: Engine, raw: duckdb.DuckDBPyConnection, parameters: list[object] | None
+) -> None:
+    """An alias that differs from its column in letter case only, which DuckDB 2.0's DESCRIBE passes over."""
+    raw.execute("CREATE TABLE t (v INTEGER)")
+    condition = "" if parameters is None else " WHERE v > ?"
+    sql = f'SELECT v AS "V", v + 1 AS w FROM t{condition}'
+    assert [output.name for output in engine.describe(sql, parameters)] == ["V", "w"]
+    before = engine.look().catalog
+    engine.describe(sql, parameters)
+    assert engine.look().catalog is before
+
+
 class TestSpooling:
     def test_rows_names_and_order_survive(
         self, engine: Engine, raw: duckdb.DuckDBPyConnection, tmp_path: Path

@@ -297,7 +297,27 @@ class DuckDBEngine:
     def describe(self, sql: str, parameters: Parameters = None) -> tuple[OutputColumn, ...]:
         """Names and types of a SELECT's output, without running it."""
         rows = self._run(f"DESCRIBE {sql}", parameters)
-        return tuple(OutputColumn(name=str(row[0]), type=str(row[1])) for row in rows)
+        names = [str(row[0]) for row in rows]
+        if not duckdb.__version__.startswith("1."):
+            names = self._names(sql) if parameters is None else self._names_with(sql, parameters, names)
+        return tuple(OutputColumn(name=name, type=str(row[1])) for name, row in zip(names, rows, strict=True))
+
+    def _names(self, sql: str) -> list[str]:
+        """Names of outputs as a result has them: of ``v AS "V"`` DuckDB 2.0's DESCRIBE says ``v``.
+
+        Binding a relation costs a transaction and no query.
+        """
+        with self._reading() as cost_of:
+            cost_of.append(Ticks(queries=0, transactions=0 if self._inside else 1))
+            return list(self._connection.sql(sql).columns)
+
+    def _names_with(self, sql: str, parameters: Parameters, described: Sequence[str]) -> list[str]:
+        """The same for values of parameters, with which a relation would run; repeated names get numbers."""
+        self._run(f"SELECT * FROM ({sql}\n) LIMIT 0", parameters)
+        names = [str(column[0]) for column in self._connection.description or ()]
+        if [name.lower() for name in names] != [name.lower() for name in described]:
+            raise SpoolError(f"found output names {names}", expected="each name once beside parameters")
+        return names
 
     def can_spool(self, columns: Sequence[OutputColumn]) -> str | None:
         """None where rows of these types survive a view exactly; else the type that does not."""
