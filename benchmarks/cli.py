@@ -32,6 +32,7 @@ from benchmarks.soak.running import SoakSettings, run_soak
 from benchmarks.tpcds.data import cache_directory, export_parquet, prepare
 from benchmarks.tpcds.queries import parse_selection
 from benchmarks.wrapped import Respool
+from metastore.embedded import embedded_url
 from optimizer_plugin.errors import ReuseError
 
 METASTORE_DIRECTORY = "metastore"
@@ -148,7 +149,8 @@ def overhead(
     repeats: Annotated[int, typer.Option(min=10, help="Measured runs of each statement.")] = 2_000,
 ) -> None:
     """Time statements that can't use reuse, plain and wrapped in turns: what the wrapper itself costs."""
-    print_overhead(Console(), measure_overhead(repeats))
+    metastore = embedded_url(cache_directory(None) / METASTORE_DIRECTORY)
+    print_overhead(Console(), measure_overhead(repeats, metastore))
 
 
 def measure(settings: RunSettings, data: Path, output: Path, backend: Backend, console: Console) -> bool:

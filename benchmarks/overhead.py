@@ -47,11 +47,13 @@ class Overhead:
     high: float
 
 
-def measure_overhead(repeats: int) -> list[Overhead]:
+def measure_overhead(repeats: int, metastore: str) -> list[Overhead]:
     """Run every statement so many times on each of two connections."""
     with tempfile.TemporaryDirectory() as directory:
         plain = duckdb.connect()
-        wrapped = optimizer_plugin.wrap(duckdb.connect(), store=directory, tenant="overhead")
+        wrapped = optimizer_plugin.wrap(
+            duckdb.connect(), metastore=metastore, store=directory, tenant="overhead"
+        )
         with plain, wrapped:
             for each in TABLES:
                 plain.execute(each)

@@ -479,7 +479,7 @@ def filesystems(con: Any) -> object:
 def query_appenders(con: Any) -> object:
     """``query_appender``."""
     appender = con.query_appender(
-        "INSERT INTO empty FROM handed", {"a": "INTEGER", "b": "VARCHAR"}, source="handed"
+        "INSERT INTO empty SELECT * FROM appender_data", {"a": "INTEGER", "b": "VARCHAR"}
     )
     appender.append_row(1, "x")
     appender.flush()
