@@ -165,7 +165,9 @@ def test_jupysql_shows_the_same(con: Any, plain: Any, url: str, monkeypatch: pyt
     shells = pytest.importorskip("IPython.core.interactiveshell")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        shell = shells.InteractiveShell.instance()
+        quiet = pytest.importorskip("traitlets.config").Config({"HistoryManager": {"enabled": False}})
+        # Its history has a thread that outlives it, and with other threads reuse is more careful.
+        shell = shells.InteractiveShell.instance(config=quiet)
         shell.run_line_magic("load_ext", "sql")
         shell.run_line_magic("config", "SqlMagic.feedback=0")
         shown = []
