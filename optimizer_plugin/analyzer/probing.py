@@ -105,7 +105,15 @@ class Probe:
             if self.engine.can_spool(outputs) is not None or self._too_many_rows(sql):
                 return None
             self.built += 1
-            spooled = self.engine.spool(SpoolRequest(sql=sql, directory=directory, outputs=outputs))
+            written = self.policy.views
+            request = SpoolRequest(
+                sql=sql,
+                directory=directory,
+                outputs=outputs,
+                compression=written.compression,
+                row_group_rows=written.row_group_rows,
+            )
+            spooled = self.engine.spool(request)
             build_seconds = spooled.seconds * COLDER
             view = _offer(first.subexpression, keys, spooled)
             saved = self._savings(shared, view, keys, spooled, directory, build_seconds)

@@ -54,7 +54,8 @@ class SpoolRequest:
 
     ``sort_columns`` are (ordinal of the output column, "asc" or "desc"); ``ordered`` says that the
     order of the rows has to survive (a whole statement with ORDER BY). ``outputs`` are what ``describe``
-    gives for it, where that is known already.
+    gives for it, where that is known already. ``compression`` is a Parquet codec, ``row_group_rows`` the
+    rows of a row group.
     """
 
     sql: str
@@ -63,6 +64,8 @@ class SpoolRequest:
     sort_columns: tuple[tuple[int, str], ...] = ()
     parameters: Parameters = None
     outputs: Sequence[OutputColumn] | None = None
+    compression: str = "snappy"
+    row_group_rows: int = 122_880
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -204,6 +204,8 @@ class Builder:
                 outputs=outputs,
                 ordered=ordered,
                 parameters=job.parameters if whole else None,
+                compression=self.policy.views.compression,
+                row_group_rows=self.policy.views.row_group_rows,
             )
         )
         seconds = time.perf_counter() - started

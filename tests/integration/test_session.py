@@ -303,6 +303,21 @@ def test_parameters_are_part_of_the_signature(wrap: Wrap) -> None:
     assert found[0] != found[1]
 
 
+def test_views_are_written_as_the_policy_says(wrap: Wrap, tmp_path: Path) -> None:
+    """Codec and row groups are an admin's to choose."""
+    policy = only("core", extra='[views]\ncompression = "zstd"\nrow_group_rows = 2048\n')
+    connection = wrap(policy, strict=True)
+    connection.execute(JOIN).fetchall()
+    found = connection.reuse.session.metastore.views(connection.reuse.session.tenant)
+    connection.close()
+    file = next(Path(found[0].path).glob("*.parquet"))
+    with duckdb.connect() as plain:
+        codecs = plain.execute("SELECT DISTINCT compression FROM parquet_metadata(?)", [str(file)]).fetchall()
+        groups = plain.execute("SELECT num_row_groups FROM parquet_file_metadata(?)", [str(file)]).fetchall()
+    assert codecs == [("ZSTD",)]
+    assert groups[0][0] > 1
+
+
 def test_off_runs_statements_as_they_are(wrap: Wrap) -> None:
     """Inside ``off()`` nothing is looked up."""
     connection = wrap(strict=True)

@@ -25,7 +25,6 @@ from optimizer_plugin.errors import SpoolError
 from optimizer_plugin.private_files import make_directories
 
 PART = "part-0.parquet"
-ROW_GROUP_ROWS = 122_880
 _CHUNK_BYTES = 1 << 20
 _FLOATING = re.compile(r"\b(?:DOUBLE|FLOAT)\b")
 
@@ -59,7 +58,7 @@ def copy_statement(request: SpoolRequest, columns: Sequence[StoredColumn], targe
             for ordinal, direction in request.sort_columns
         )
         order = f" ORDER BY {keys}"
-    options = f"FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE {ROW_GROUP_ROWS}"
+    options = f"FORMAT parquet, COMPRESSION {request.compression}, ROW_GROUP_SIZE {request.row_group_rows}"
     if any(_FLOATING.search(column.stored_type) for column in columns):
         # The dictionaries of DuckDB 1.5 hold equal values once: -0.0 would come back as 0.0.
         options += ", DICTIONARY_SIZE_LIMIT 0"
