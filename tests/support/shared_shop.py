@@ -139,9 +139,9 @@ def codes(connection: ReuseConnection) -> set[str]:
     return set() if report is None else {reason.code for reason in report.not_reused}
 
 
-def threads_of_ours() -> list[str]:
-    """Names of threads that a closed connection should have ended."""
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("respool-")]
+def threads_of_ours() -> set[threading.Thread]:
+    """Threads that a closed connection should have ended; other tests may have some of their own."""
+    return {thread for thread in threading.enumerate() if thread.name.startswith("respool-")}
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
