@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -19,6 +20,7 @@ from signatures.model import SubexpressionKind
 from tests.support.fuzz_freedom import is_free
 from tests.support.fuzz_steps import Scenario, Step
 
+LONGEST_SECONDS = 5.0
 _RUNS = 2
 """How often each query is sent: the second time it can read what the first one spooled."""
 
@@ -110,8 +112,27 @@ def play(program: Scenario) -> tuple[Finding | None, Counts]:
             if finding is not None:
                 return finding, pair.counts
         return None, pair.counts
+    except _TooLongError:
+        return None, pair.counts
     finally:
         pair.close()
+
+
+class _TooLongError(Exception):
+    """A statement that plain does not finish either: a product of everything, say. The program ends there."""
+
+
+def _bounded(connection: Any, sql: str, parameters: object) -> Outcome:
+    watch = threading.Timer(LONGEST_SECONDS, connection.interrupt)
+    watch.name = "respool-watch"  # not one of the program's threads
+    watch.start()
+    try:
+        outcome = run(connection, sql, parameters)
+    finally:
+        watch.cancel()
+    if outcome.error == "InterruptException":
+        raise _TooLongError
+    return outcome
 
 
 def _step(pair: Pair, place: int, step: Step) -> Finding | None:
@@ -120,7 +141,7 @@ def _step(pair: Pair, place: int, step: Step) -> Finding | None:
     plain: Any = pair.plain[0 if step.raw else step.cursor]
     wrapped: Any = pair.raw if step.raw else pair.wrapped[step.cursor]
     count = _RUNS if step.is_query else 1
-    expected = [run(plain, asked, parameters) for _ in range(count)]
+    expected = [_bounded(plain, asked, parameters) for _ in range(count)]
     for number, one in enumerate(expected):
         found = run(wrapped, sent, parameters)
         pair.counts.statements += 1
